@@ -1,7 +1,7 @@
 //! Who was told of a stop, who was left out on purpose, and who still has to hear of it.
 
 use super::helpers::Helpers;
-use super::identity::Identity;
+use super::other_process::OtherProcess;
 use super::programs::ProgramKind;
 use super::signal_target::{self, ProcessView, RealProcesses, SignalTargets};
 use super::trap_watch::{TrapResult, TrapWatch};
@@ -15,9 +15,9 @@ pub(crate) struct Delivery {
     /// Processes that were told, or left out on purpose: as orphans they get no other signal.
     known: BTreeSet<Pid>,
     /// The processes that were signalled, and with which signal.
-    told: Vec<(Identity, Signal)>,
+    told: Vec<(OtherProcess, Signal)>,
     /// The processes that end after those, and by which signal.
-    spared: Vec<(Identity, Signal)>,
+    spared: Vec<(OtherProcess, Signal)>,
     /// Shells whose trap is being watched.
     traps: Vec<TrapWatch>,
 }
@@ -58,7 +58,7 @@ impl Delivery {
     fn note_told(&mut self, processes: impl Iterator<Item = Pid>, signal: Signal) {
         for pid in processes {
             self.known.insert(pid);
-            self.told.extend(Identity::of(pid).map(|process| (process, signal)));
+            self.told.extend(OtherProcess::of(pid).map(|process| (process, signal)));
         }
     }
 
@@ -101,13 +101,13 @@ impl Delivery {
 
     /// Returns whether a process that was told still runs, other than those that end after it.
     pub(crate) fn saves(&self) -> bool {
-        let is_spared = |process: &Identity| self.spared.iter().any(|(spared, _)| spared == process);
+        let is_spared = |process: &OtherProcess| self.spared.iter().any(|(spared, _)| spared == process);
         !self.traps.is_empty() || self.told.iter().any(|(process, _)| !is_spared(process) && process.runs())
     }
 
     /// Lets a process end by this signal after those that were told.
     pub(crate) fn end_after(&mut self, pid: Pid, signal: Signal) {
-        self.spared.extend(Identity::of(pid).map(|process| (process, signal)));
+        self.spared.extend(OtherProcess::of(pid).map(|process| (process, signal)));
     }
 
     /// Ends the processes that were spared, after the others have ended.

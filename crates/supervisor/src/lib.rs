@@ -22,7 +22,7 @@ mod guard;
 mod guardian;
 mod handover_reader;
 mod helpers;
-mod identity;
+
 mod idle_shutdown;
 mod idle_work;
 mod inherited;
@@ -33,6 +33,7 @@ mod log;
 mod log_event;
 mod log_words;
 mod memory_kills;
+mod other_process;
 mod pending_signals;
 mod programs;
 mod requests;

@@ -4,7 +4,7 @@
 //! checkpoint. A trap that does not has left the trainer untold. Nothing in /proc shows the past of a process, so the job is stopped for a
 //! moment: a signal that the trap sends meanwhile is pending, and can be seen.
 
-use super::identity::Identity;
+use super::other_process::OtherProcess;
 use super::signal_target::Trap;
 use super::unsent_signals::UnsentSignals;
 use std::time::Duration;
@@ -20,9 +20,9 @@ const LOOKS: u32 = 50;
 /// A shell with a trap, and the jobs that are stopped while it acts.
 #[derive(Debug)]
 pub(crate) struct TrapWatch {
-    shell: Identity,
+    shell: OtherProcess,
     signal: Signal,
-    jobs: Vec<Identity>,
+    jobs: Vec<OtherProcess>,
     waits: bool,
     /// The shell has got the signal.
     told: bool,
@@ -44,8 +44,8 @@ impl TrapWatch {
         for job in &trap.jobs {
             let _ = unsent.send(*job, Signal::STOP);
         }
-        let jobs = trap.jobs.iter().filter_map(|job| Identity::of(*job)).collect();
-        TrapWatch { shell: Identity::named(trap.shell), signal, jobs, waits: trap.waits, told: false, looks: 0 }
+        let jobs = trap.jobs.iter().filter_map(|job| OtherProcess::of(*job)).collect();
+        TrapWatch { shell: OtherProcess::named(trap.shell), signal, jobs, waits: trap.waits, told: false, looks: 0 }
     }
 
     /// Signals the shell once the jobs have stopped, and looks then what the shell has passed on.
@@ -53,7 +53,7 @@ impl TrapWatch {
         self.looks += 1;
         if !self.told {
             let stopped =
-                |job: &Identity| !job.runs() || proc::status(job.pid).is_some_and(|status| status.state == 'T');
+                |job: &OtherProcess| !job.runs() || proc::status(job.pid).is_some_and(|status| status.state == 'T');
             if self.jobs.iter().all(stopped) || self.looks > TO_STOP {
                 self.told = true;
                 let _ = unsent.send(self.shell.pid, self.signal);

@@ -4,22 +4,22 @@ use sys::{Pid, proc};
 
 /// A process by its pid and start time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct OtherProcess {
     /// The pid.
     pub pid: Pid,
     /// When it started; `None` where /proc shows another pid namespace, and no process is known there.
     start: Option<u64>,
 }
 
-impl Identity {
+impl OtherProcess {
     /// Returns a process that exists; `None` if it does not, or cannot be known.
     pub(crate) fn of(pid: Pid) -> Option<Self> {
-        proc::start_time(pid).map(|start| Identity { pid, start: Some(start) })
+        proc::start_time(pid).map(|start| OtherProcess { pid, start: Some(start) })
     }
 
     /// Returns a process that may not exist any more; then it does not run.
     pub(crate) fn named(pid: Pid) -> Self {
-        Identity { pid, start: proc::start_time(pid) }
+        OtherProcess { pid, start: proc::start_time(pid) }
     }
 
     /// Returns whether the process still runs: it exists, and does not only wait to be reaped.

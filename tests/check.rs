@@ -74,7 +74,7 @@ fn a_directory_of_the_image_is_no_mount() {
     assert!(checked.remedy("data").starts_with(&format!("docker run -v /path/on/host:{}:ro …", sandbox.path("data"))));
     let gathered = checked.report["remedy"].as_str().unwrap();
     assert!(gathered.contains("  Compose     "), "{gathered}");
-    assert!(gathered.contains("volumes: ["), "{gathered}");
+    assert!(gathered.contains("volumes:"), "{gathered}");
 
     let allowed = Sandbox::new("mkdir -p data; touch data/a").with("TRAINIT_DATA", "$D/data:mounted=no").check();
     assert!(allowed.only("data").2.ends_with("in the image, 1 file"), "{}", allowed.only("data").2);

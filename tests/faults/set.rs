@@ -234,8 +234,11 @@ fn call_numbers() -> BTreeMap<String, i64> {
 }
 
 /// A call of PID 1, the first how many of that name (0: all), and why a fault there is not mended.
-const KNOWN: &[(&str, usize, &str)] =
-    &[("arch_prctl", 0, "the C library's start, before `main`"), ("mmap", 1, "the C library's start, before `main`")];
+const KNOWN: &[(&str, usize, &str)] = &[
+    ("arch_prctl", 0, "the C library's start, before `main`"),
+    ("mmap", 1, "the C library's start, before `main`"),
+    ("rt_sigprocmask", 5, "the C library's fork, which restores a mask that it could not read"),
+];
 
 /// Calls whose success std asserts, and where it says so: the close of a directory that it has read, and the random numbers of a hash
 /// map. No file system and no kernel answers these with such an error.

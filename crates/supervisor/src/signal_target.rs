@@ -141,6 +141,16 @@ pub fn choose(main: Pid, signal: Signal, scope: Scope, view: &dyn ProcessView) -
     }
 }
 
+/// Chooses the processes that a signal asks to save. A shell with an EXIT trap would end at it, so its jobs are asked instead.
+pub fn choose_to_ask(main: Pid, signal: Signal, scope: Scope, view: &dyn ProcessView) -> Vec<KillTarget> {
+    let SignalTargets { mut signalled, traps, .. } = choose(main, signal, scope, view);
+    let would_end = |pid| view.kind(pid) == ProgramKind::Shell && view.has_exit_trap(pid);
+    signalled.retain(|target| !target.process().is_some_and(would_end));
+    let jobs = traps.into_iter().filter(|trap| would_end(trap.shell)).flat_map(|trap| trap.jobs);
+    signalled.extend(jobs.map(KillTarget::from));
+    signalled
+}
+
 /// Chooses the targets of TERM at and below a process whose parent has ended.
 pub fn choose_orphans(orphan: Pid, view: &dyn ProcessView) -> SignalTargets {
     Search { signal: Signal::TERM, view, is_orphan: true }.at(orphan, 0, DEPTH)

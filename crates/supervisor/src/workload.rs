@@ -138,7 +138,7 @@ impl Workload {
         }
         let chosen = match scope {
             Scope::Group => group(self.group()).map(KillTarget::from).collect(),
-            _ => signal_target::choose(self.main, signal, scope, &RealProcesses).signalled,
+            _ => signal_target::choose_to_ask(self.main, signal, scope, &RealProcesses),
         };
         let catches = |pid| proc::status(pid).is_some_and(|status| signal.is_in(status.caught));
         let ready = |target: &KillTarget| target.process().is_some_and(catches);

@@ -182,6 +182,14 @@ fn another_signal_goes_to_who_catches_that_one() {
 }
 
 #[test]
+fn a_shell_with_an_exit_trap_is_not_asked_to_save_but_its_job_is() {
+    let asked = |processes| choose_to_ask(pid(2), Signal::USR1, Scope::Auto, &Fake(processes));
+    assert_eq!(asked(&[(2, 1, "bash", "tue"), (3, 2, "python", "tub")]), [pid(3).into()]);
+    assert_eq!(asked(&[(2, 1, "bash", "tue"), (3, 2, "python", "tb")]), []);
+    assert_eq!(asked(&[(2, 1, "bash", "tu"), (3, 2, "python", "tub")]), [pid(2).into()]);
+}
+
+#[test]
 fn the_handlers_of_a_data_loader_are_no_trainers() {
     let set = |signals: &[Signal]| signals.iter().fold(0, |set, signal| set | 1 << (signal.number() - 1));
     let loader = [Signal::BUS, Signal::SEGV, Signal::FPE, Signal::TERM];

@@ -28,6 +28,10 @@ pid1:
 size:
     ls -l "$(./scripts/static-binary.sh)"
 
+# Archives, packages, wheels, checksums
+release:
+    ./scripts/release
+
 # Advisories, licences, sources (needs cargo-deny)
 deny:
     cargo deny --locked check

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "a broken promise is told by a panic")]
 
 use checkpoint::{Pattern, format};
+use exchange::{FrameEnd, Reply, Request};
 use protocol::handover;
 use protocol::state_file::StateRecord;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +14,8 @@ use sys::environment::Environment;
 use sys::{Root, Signal, cgroup, credentials, executable, mountinfo, proc};
 use trainit::config::{ConfigOptions, ConfigSources, load, parse_bytes};
 use trainit::identity::accounts::{self, Edit};
-use trainit::{check, cli, config, deps, git, hooks, mode};
+use trainit::{check, cli, config, deps, git, hooks, mode, preempt};
+use world::{CommandKind, Given, Input, TrainerChoice, Variables, World};
 
 /// One thing to fuzz.
 pub struct Target {
@@ -38,23 +40,27 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 pub const TARGETS: &[Target] = &[
     target("accounts", account_files),
     target("cgroup", cgroup),
+    target("checkout", repository_words),
     target("checkpoint_formats", checkpoint_formats),
     target("checkpoint_pattern", checkpoint_pattern),
     target("command_line", command_line),
     target("config_file", config_file),
     target("config_layers", config_layers),
+    target("exchange", exchange_messages),
     target("executable", |bytes| _ = (executable::head(bytes), executable::has_carriage_return(bytes))),
     target("git", git_files),
     target("gpu", gpus),
     target("gpu_report", gpu_report),
     target("gpu_require", gpu_requirements),
     target("handover", frames),
+    target("history", history_lines),
     target("hook_environment", |bytes| assert!(hooks::variables(bytes).iter().all(|(name, _)| !name.is_empty()))),
     target("installer_words", installer_words),
     target("kept_answers", kept_answers),
     target("linker_cache", |bytes| _ = gpu::cache::find(bytes, "libcuda.so.1")),
     target("distributions", distributions),
     target("manifest", manifest_lines),
+    target("metadata", metadata_answers),
     target("mountinfo", mount_table),
     target("pip_conf", |bytes| _ = deps::pip::parse(bytes)),
     target("proc_stat", |bytes| {
@@ -67,11 +73,37 @@ pub const TARGETS: &[Target] = &[
     target("show", words_for_people),
     target("signal", signal_name),
     target("state", state_file),
+    target("transfer", transfer_lines),
     target("uid_map", uid_map),
+    target("world", job_world),
 ];
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(bytes)
+}
+
+/// What a stranger sends to the port where the nodes of a job meet, and what a stranger there answers.
+fn exchange_messages(bytes: &[u8]) {
+    if let FrameEnd::Whole(length) = exchange::frame(bytes) {
+        assert!(length <= bytes.len() && length <= exchange::MESSAGE_MAX, "a frame ends beyond its bytes");
+    }
+    if let Ok(request) = Request::read(bytes) {
+        assert_eq!(Request::read(&request.encode()).as_ref(), Ok(&request), "written otherwise than it is read");
+    }
+    if let Ok(reply) = Reply::read(bytes) {
+        assert_eq!(Reply::read(&reply.encode()).as_ref(), Ok(&reply), "written otherwise than it is read");
+    }
+}
+
+/// What other starts, or other programs, have left in a job's history.
+fn history_lines(bytes: &[u8]) {
+    let told = history::accounts(&history::Attempts::read(bytes), 2e9);
+    assert!(told.sum.goodput.is_none_or(|share| (0.0..=1.0).contains(&share)), "{:?}", told.sum);
+    let lines = history::read(bytes).entries.into_iter().map(|entry| entry.line());
+    assert!(lines.into_iter().all(|line| line.len() <= history::LINE_MAX), "a line is too long");
+    if let Some(short) = history::compacted(bytes, 1000) {
+        assert_eq!(history::read(short.as_bytes()).skipped, 0, "{short}");
+    }
 }
 
 /// What PID 1 reads from the pipe: progress is made, and never beyond what is there.
@@ -245,6 +277,17 @@ fn cgroup(bytes: &[u8]) {
 }
 
 /// The ends and heads of checkpoint files. What says how long a file is agrees with what says that it is whole.
+/// An address never becomes an option of git, and what is shown of it holds no password.
+fn repository_words(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(address) = checkout::Address::parse(&text) {
+        assert!(!address.url.starts_with('-') && !address.reference.is_some_and(|name| name.starts_with('-')));
+    }
+    let (count, names) = checkout::changed_names(bytes);
+    assert!(names.len() <= count);
+    let _ = checkout::answer(&text, |_| None);
+}
+
 fn checkpoint_formats(bytes: &[u8]) {
     let size = bytes.len() as u64;
     if let Some(expected) = format::safetensors::expected_size(bytes) {
@@ -359,4 +402,84 @@ fn public_keys(bytes: &[u8]) {
     let lines = String::from_utf8_lossy(bytes).lines().count();
     assert!(keys.lines.iter().all(|line| !line.contains(['\n', '\r']) && !line.is_empty()));
     assert!(keys.bad.iter().all(|(number, _)| (1..=lines).contains(number)));
+}
+
+/// Variables of an engine, a line each; the first two lines are the host's name and its domain, and what follows an empty line is the file
+/// that an engine wrote. What is set is never set again, and no rank is made where there is none.
+fn job_world(bytes: &[u8]) {
+    let text = text(bytes).into_owned();
+    let (variables, file) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let mut lines = variables.lines();
+    let (host, domain) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let variables: Vec<(String, String)> =
+        lines.filter_map(|line| line.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect();
+    for command in [CommandKind::Torchrun, CommandKind::Other] {
+        let (given, file, gpus, ephemeral) = (Given::default(), |_: &str| Some(file.into()), || 8, (32_768, 60_999));
+        let input =
+            Input { variables: &variables, file: &file, given: &given, host, domain, ephemeral, command, gpus: &gpus };
+        let Some(world) = World::of(&input) else { continue };
+        assert!(!world.to_string().is_empty());
+        let filled = world::fill(&world, TrainerChoice::Auto, command, &variables, &[], false);
+        for (name, _) in filled.set {
+            assert!(variables.get(name).is_none(), "{name} was set");
+            assert!(name != "RANK" || world.scope == world::Scope::Process, "a node is no rank");
+        }
+    }
+}
+
+/// What answers where a cloud's metadata service is expected: each dialog goes on, and a notice leaves a time that can be.
+fn metadata_answers(bytes: &[u8]) {
+    use protocol::handover::Cloud;
+    use std::time::{Duration, SystemTime};
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+    let whole = preempt::parse_answer(bytes, true);
+    let answer = match preempt::parse_answer(bytes, false) {
+        Ok(Some(answer)) => answer,
+        _ => {
+            whole.ok().flatten().unwrap_or(preempt::Answer { status: 200, body: bytes.to_vec(), ..Default::default() })
+        }
+    };
+    let _ = (preempt::parse_action(bytes), preempt::parse_events(bytes, "set_7", now));
+    for mut dialog in [Cloud::Aws, Cloud::Gcp, Cloud::Azure].into_iter().flat_map(preempt::dialogs) {
+        for took in [0, 60, 0] {
+            let reply = preempt::Reply::Answer(&answer, Duration::from_secs(took));
+            match dialog.next(reply, now) {
+                preempt::DialogStep::Notice(notice) => {
+                    assert!(notice.left.is_none_or(|left| left < Duration::from_secs(3601)))
+                }
+                preempt::DialogStep::Ask(question) => assert!(!preempt::request(&question, "h").is_empty()),
+                preempt::DialogStep::Pause(..) | preempt::DialogStep::GiveUp(_) => {}
+            }
+        }
+    }
+}
+
+/// Lines of trainit-transfer and to it, in pieces as they come (the first byte says how long): pieces change nothing, and what is read is
+/// written and read again as it was, unless it is too long.
+fn transfer_lines(bytes: &[u8]) {
+    use transfer_protocol::{LINE_MAX, LineReader, decode_answer, decode_request, encode};
+    let Some((piece, bytes)) = bytes.split_first() else { return };
+    let cut = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let (mut reader, mut lines) = (LineReader::default(), Vec::new());
+        for piece in pieces {
+            reader.push(piece);
+            lines.extend(std::iter::from_fn(|| reader.next_line()).map(Result::ok));
+        }
+        lines
+    };
+    let lines = cut(&mut bytes.chunks(usize::from(*piece) + 1));
+    assert_eq!(lines, cut(&mut std::iter::once(bytes)), "pieces change the lines");
+    for line in lines.into_iter().flatten() {
+        assert!(line.len() < LINE_MAX);
+        if let Ok(request) = decode_request(&line)
+            && let Ok(again) = encode(&request)
+        {
+            assert_eq!(decode_request(&again).expect("a request"), request);
+        }
+        if let Ok(answer) = decode_answer(&line)
+            && let Ok(again) = encode(&answer)
+        {
+            assert_eq!(decode_answer(&again).expect("an answer"), answer);
+        }
+    }
 }

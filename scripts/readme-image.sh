@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the commands of README.md for baking trainit into an image, word for word: builds the image `trainit`, starts it, bakes it
-# into a base, and starts the result. Prints the path of the binary, taken out of the image. Ends with 75 where no image with Rust
-# can be had.
+# into a base, and starts the result. Prints the path of the binary, taken out of the image with trainit-transfer beside it. Ends with
+# 75 where no image with Rust can be had.
 #
 # The images that the README's command needs and leaves are removed afterwards, or restored as they were: an image with Rust under
 # the name in docker/Dockerfile, the image `trainit`, and the layers between them.
@@ -65,6 +65,7 @@ expect() {
 
 try() {
     expect 0 "trainit $(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -1)" docker run --rm trainit --version
+    expect 0 "usage: trainit-transfer" docker run --rm --entrypoint /trainit-transfer trainit --help
     expect 0 "" docker run --rm trainit init -- /trainit health --help
     expect 7 "start python3 -c" docker run --rm "$baked" python3 -c 'import os; assert os.getpid() != 1; raise SystemExit(7)'
     expect 111 "/data" docker run --rm -e TRAINIT_DATA=/data "$baked" true
@@ -80,5 +81,6 @@ try
 mkdir -p "$out"
 container=$(docker create trainit)
 docker cp "$container:/trainit" "$out/trainit" >/dev/null
+docker cp "$container:/trainit-transfer" "$out/trainit-transfer" >/dev/null
 docker rm "$container" >/dev/null
 printf '%s\n' "$out/trainit"

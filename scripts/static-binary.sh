@@ -1,13 +1,22 @@
 #!/usr/bin/env bash
-# static-binary.sh [--dev] [x86_64|aarch64]: builds trainit as one static file, for this machine's architecture or the named one,
-# and prints the file's path. `--dev` builds quickly instead of small.
+# static-binary.sh [--dev] [--transfer] [x86_64|aarch64]: builds trainit as one static file, for this machine's architecture or the
+# named one, and prints the file's path. `--dev` builds quickly instead of small, `--transfer` builds trainit-transfer instead, which
+# needs a C compiler for the named machine.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-profile=release
+profile=release program=trainit
 words=(--release)
-if [ "${1:-}" = --dev ]; then profile=debug words=(); shift; fi
+while true; do
+    case "${1:-}" in
+    --dev) profile=debug words=() ;;
+    --transfer) program=trainit-transfer ;;
+    *) break ;;
+    esac
+    shift
+done
+if [ "$program $profile" = "trainit-transfer release" ]; then profile=transfer words=(--profile transfer); fi
 machine="${1:-$(uname -m)}"
 
 have cargo || fail "cargo is not here: install Rust (rustup.rs), then try again"
@@ -20,13 +29,38 @@ if ! has_target "$triple" && have rustup; then
     say "adding Rust's target $triple"
     rustup target add "$triple" >&2 || true
 fi
+# Sets the array `remap`, so that the names of this machine's directories are not in the binary, and two machines build the same bytes.
+remap_paths() {
+    local home="${CARGO_HOME:-$HOME/.cargo}" directory flags
+    cargo fetch --quiet --locked --target "$triple" >&2
+    flags="'--remap-path-prefix=$home=/cargo', '--remap-path-prefix=$root=/trainit'"
+    for directory in "$home"/registry/src/*; do
+        flags="$flags, '--remap-path-prefix=$directory=/cargo/registry'"
+    done
+    remap=(--config "target.$triple.rustflags = [$flags]")
+}
+
+# The C compiler of the one dependency that has C code, where its name is not the usual one for musl. Nothing of the C library is
+# linked from it.
+c_compiler() {
+    local prefix= home="${CARGO_HOME:-$HOME/.cargo}" name="${triple//-/_}"
+    [ "$machine" = "$(uname -m)" ] || prefix="$machine-linux-gnu-"
+    [ "$prefix" != "" ] || ! have "$machine-linux-musl-gcc" || return 0
+    have "${prefix}gcc" || fail "${prefix}gcc is not here (on Debian: apt-get install gcc${prefix:+-${machine/_/-}-linux-gnu})"
+    export "CC_$name=${prefix}gcc" "AR_$name=${prefix}ar"
+    export "CFLAGS_$name=-U_FORTIFY_SOURCE -ffile-prefix-map=$home=/cargo -ffile-prefix-map=$root=/trainit"
+}
+
+[ "$program" = trainit ] || c_compiler
+remap=()
 if has_target "$triple"; then
-    cargo build --quiet --locked --bin trainit "${words[@]}" --target "$triple" >&2
+    [ "$profile" = debug ] || remap_paths
+    cargo build --quiet --locked --package "$program" --bin "$program" "${words[@]}" "${remap[@]}" --target "$triple" >&2
 elif [ "$machine" != "$(uname -m)" ]; then
     fail "Rust's target $triple is not here (rustup target add $triple)"
 else
     triple="$machine-unknown-linux-gnu"
     say "Rust's musl target is not here and cannot be fetched: building a static binary with glibc instead"
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --bin trainit "${words[@]}" --target "$triple" >&2
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --package "$program" --bin "$program" "${words[@]}" --target "$triple" >&2
 fi
-printf '%s\n' "${CARGO_TARGET_DIR:-$root/target}/$triple/$profile/trainit"
+printf '%s\n' "${CARGO_TARGET_DIR:-$root/target}/$triple/$profile/$program"

@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod cli;
+mod code;
 pub mod command;
 pub mod config;
 pub mod deps;
@@ -13,11 +14,17 @@ pub mod git;
 mod helper;
 pub mod hooks;
 pub mod identity;
+mod job_history;
+mod mirror;
 pub mod mode;
+pub mod preempt;
 mod prepare;
 mod program;
 mod report;
 pub mod role;
+mod service_probe;
+mod stage;
+mod ticker;
 
 #[global_allocator]
 static HEAP: sys::heap::Heap = sys::heap::Heap;

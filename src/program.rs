@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use sys::environment::Environment;
-use sys::{Pgid, Pid, Signal, process, signal, window};
+use sys::{Pid, child_group, process, window};
 use tracing::{Level, debug, enabled};
 
 /// Interval at which the child's exit and the time limit are checked.
@@ -54,7 +54,15 @@ pub(crate) struct ProgramOutput {
 impl ProgramOutput {
     /// Returns whether the program exited with 0.
     pub(crate) fn succeeded(&self) -> bool {
-        matches!(self.end, ProgramEnd::Exited(status) if status.success())
+        self.code() == Some(0)
+    }
+
+    /// Returns the exit code; `None` if the program was killed or took too long.
+    pub(crate) fn code(&self) -> Option<i32> {
+        match self.end {
+            ProgramEnd::Exited(status) => status.code(),
+            ProgramEnd::TimedOut => None,
+        }
     }
 }
 
@@ -201,7 +209,8 @@ impl ProgramWatch {
                 return Ok(ProgramEnd::Exited(status));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                self.stop()?;
+                // Compilers that an installer started end with it.
+                child_group::end(&mut self.child, GRACE)?;
                 return Ok(ProgramEnd::TimedOut);
             }
             if !heard {
@@ -230,18 +239,6 @@ impl ProgramWatch {
         self.heard = Instant::now();
         tell(ProgramEvent::Output(bytes));
         true
-    }
-
-    /// Sends SIGTERM, then SIGKILL, to the whole group: compilers that an installer started end with it.
-    fn stop(&mut self) -> io::Result<()> {
-        let group = Pgid::led_by(Pid::of(&self.child));
-        let _ = signal::send(group, Signal::TERM);
-        let deadline = Instant::now() + GRACE;
-        while self.child.try_wait()?.is_none() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let _ = signal::send(group, Signal::KILL);
-        self.child.wait().map(drop)
     }
 }
 

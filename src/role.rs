@@ -14,6 +14,8 @@ use sys::{Args, process};
 const INITS: [&[u8]; 3] = [b"tini", b"tini-static", b"docker-init"];
 
 enum ProcessRole {
+    /// Answer git, which asks for a user or a token.
+    Answer,
     /// PID 1 and nothing else; its words start at this index.
     Init(usize),
     /// Prepare, then become the command without a supervisor.
@@ -30,6 +32,7 @@ pub fn run(args: Args) -> u8 {
         return command::refuse_set_uid();
     }
     match role(args, is_first()) {
+        ProcessRole::Answer => command::answer_git(args),
         ProcessRole::Init(at) => supervisor::init::main(args.after(at)),
         ProcessRole::Exec => prepare::in_place(args.after(2), InheritedSignals::for_command()),
         // As PID 1, too, a long check must end at once when the container is stopped, so it gets a supervisor.
@@ -59,6 +62,7 @@ fn role(args: Args, first: bool) -> ProcessRole {
     }
     match args.after(1).first().map(CStr::to_bytes) {
         Some(word) if asks_about_itself(word) => ProcessRole::Command,
+        Some(word) if checkout::is_question(word) && args.after(2).first().is_none() => ProcessRole::Answer,
         // A RUN line of a Dockerfile runs as the first process, too.
         Some(b"env") if args.after(2).first().map(CStr::to_bytes) == Some(b"--install") => ProcessRole::Command,
         Some(word) => table::find(word).map_or(ProcessRole::Run, |row| of_kind(row.kind, first)),

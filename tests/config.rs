@@ -17,6 +17,10 @@ use trainit::config::{self, ConfigOptions, ConfigSources, KEYS, Loaded, Severity
 mod debug;
 #[path = "config/docs.rs"]
 mod docs;
+#[path = "config/examples.rs"]
+mod examples;
+#[path = "config/recipes.rs"]
+mod recipes;
 #[path = "config/schema.rs"]
 mod schema;
 

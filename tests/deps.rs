@@ -5,10 +5,16 @@
 mod asked;
 #[path = "deps/bench.rs"]
 mod bench;
+#[path = "deps/builds.rs"]
+mod builds;
 #[path = "deps/differ.rs"]
 mod differ;
 #[path = "deps/failing.rs"]
 mod failing;
+#[path = "deps/freeze.rs"]
+mod freeze;
+#[path = "deps/imports.rs"]
+mod imports;
 #[path = "deps/manifests.rs"]
 mod manifests;
 #[path = "deps/network.rs"]
@@ -17,6 +23,8 @@ mod network;
 mod nodes;
 #[path = "deps/places.rs"]
 mod places;
+#[path = "deps/private.rs"]
+mod private;
 #[path = "deps/protect.rs"]
 mod protect;
 #[path = "deps/pythons.rs"]

@@ -161,7 +161,7 @@ fn every_policy_file_is_one_that_trainit_accepts() {
 }
 
 #[test]
-fn the_compose_file_is_accepted_by_compose() {
+fn the_compose_files_are_accepted_by_compose() {
     let file = project().join("docker/compose.yaml");
     let tools: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
     let works = |words: &[&str]| {
@@ -169,13 +169,20 @@ fn the_compose_file_is_accepted_by_compose() {
         command.args(&words[1..]).arg("version").output().is_ok_and(|output| output.status.success())
     };
     let Some(tool) = tools.into_iter().find(|words| works(words)) else {
-        writeln!(std::io::stderr(), "SKIPPED: the_compose_file_is_accepted_by_compose: no docker compose")
+        writeln!(std::io::stderr(), "SKIPPED: the_compose_files_are_accepted_by_compose: no docker compose")
             .expect("stderr");
         return;
     };
-    let mut command = Command::new(tool[0]);
-    let output = command.args(&tool[1..]).arg("-f").arg(&file).args(["config", "-q"]).output().expect("it just ran");
-    succeeds(&output);
+    let run = |words: &[&str]| {
+        let mut command = Command::new(tool[0]);
+        command.args(&tool[1..]).arg("-f").arg(&file).args(words).output().expect("it just ran")
+    };
+    let (alone, gpus) = (run(&["config"]), project().join("docker/compose.gpu.yaml"));
+    let both = run(&["-f", gpus.to_str().expect("a plain path"), "config"]);
+    succeeds(&alone);
+    succeeds(&both);
+    let asks = |output: &Output| String::from_utf8_lossy(&output.stdout).matches("driver: nvidia").count();
+    assert_eq!((asks(&alone), asks(&both) > 0), (0, true), "only the second file asks for GPUs");
 }
 
 #[test]

@@ -17,9 +17,9 @@ struct Source {
 
 impl Source {
     /// The lines of code that are shipped.
-    fn shipped(&self) -> usize {
+    fn shipped(&self) -> impl Iterator<Item = &str> {
         let text = self.text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
-        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"))
     }
 }
 
@@ -31,6 +31,7 @@ fn sources() -> Vec<Source> {
     let mut paths = Vec::new();
     collect(&root().join("src"), &mut paths);
     collect(&root().join("crates"), &mut paths);
+    collect(&root().join("transfer"), &mut paths);
     paths.sort();
     assert!(paths.len() > 300, "only {} source files were found", paths.len());
     paths.into_iter().map(|path| Source { text: std::fs::read_to_string(&path).unwrap(), path }).collect()
@@ -64,7 +65,8 @@ fn every_file_says_first_what_it_is_for() {
 
 #[test]
 fn no_file_is_too_long_to_read() {
-    let long = sources().into_iter().map(|source| (source.shipped(), source)).filter(|(count, _)| *count > LINES);
+    let long =
+        sources().into_iter().map(|source| (source.shipped().count(), source)).filter(|(count, _)| *count > LINES);
     let line = |(count, source): (usize, Source)| {
         format!("{}: {count} lines of code; above {LINES} a file holds two nouns", source.path.display())
     };
@@ -97,4 +99,17 @@ fn pid_1_is_made_of_three_crates_and_few_libraries() {
 fn the_store_knows_neither_packages_nor_the_binary() {
     let ours = dependencies("trainit-store").into_iter().filter(|name| name.starts_with("trainit"));
     assert_eq!(ours.collect::<Vec<_>>(), ["trainit-protocol", "trainit-sys", "trainit-temporary", "trainit-text"]);
+}
+
+#[test]
+fn only_the_table_of_remedies_names_the_options_of_what_starts_containers() {
+    let table = ["src/report/remedy", "src/engine/starter.rs"].map(|path| root().join(path).display().to_string());
+    let foreign =
+        ["docker run", "docker exec", "docker -v", "podman run", "apptainer run", "enroot start", "-e TRAINIT_"];
+    let sources = sources();
+    let others =
+        sources.iter().filter(|source| !table.iter().any(|path| source.path.display().to_string().starts_with(path)));
+    let lines = others.flat_map(|source| source.shipped().map(move |line| (source, line)));
+    let said = lines.filter(|(_, line)| foreign.iter().any(|words| line.contains(words)));
+    report(said.map(|(source, line)| format!("{}: {line}", source.path.display())).collect());
 }

@@ -9,6 +9,7 @@ use super::rules::Rules;
 use super::step::{CheckResult, Failure, Step, Target};
 use super::task::CheckTask;
 use super::{Change, Check, CheckContext, FindingFacts, HostFacts, Remedy, Transient};
+use crate::code::is_missing;
 use crate::config::Severity;
 use protocol::exit_code::FailureFamily;
 use std::path::{Path, PathBuf};
@@ -40,19 +41,14 @@ pub(super) const STEPS: &[Step<CodeTarget>] = &[
         check: check(
             "code.responds",
             Transient::Always,
-            "the file system answers in time (5 s, over a network 15 s)",
+            "the file system answers in time (5 s, network 15 s)",
             "look at the mount on the host",
         ),
         base: true,
         ask: |code| code.site.responds(),
     },
     Step {
-        check: check(
-            "code.exists",
-            Transient::Never,
-            "the directory exists",
-            "`docker run -v SOURCE:PATH`, or set `code.path`",
-        ),
+        check: check("code.exists", Transient::Never, "the directory exists", "`-v SOURCE:PATH`, or set `code.path`"),
         base: true,
         ask: CodeTarget::exists,
     },
@@ -61,7 +57,7 @@ pub(super) const STEPS: &[Step<CodeTarget>] = &[
             "code.readable",
             Transient::Depends,
             "this user can list the directory",
-            "`docker run --user UID:GID`, or chmod",
+            "`--user UID:GID`, or chmod",
         ),
         base: false,
         ask: |code| code.site.readable(),
@@ -71,7 +67,7 @@ pub(super) const STEPS: &[Step<CodeTarget>] = &[
             "code.empty",
             Transient::Never,
             "a mounted code directory is not empty (a warning, unless `code.path` or `code.entry` is set)",
-            "check the spelling of the source; `--mount type=bind` refuses a missing one",
+            "check the source's spelling; `--mount type=bind` refuses a missing one",
         ),
         base: false,
         ask: CodeTarget::not_empty,
@@ -82,8 +78,8 @@ pub(super) const STEPS: &[Step<CodeTarget>] = &[
             ..check(
                 "code.git",
                 Transient::Never,
-                "the commit is known. Off: it is told where it is known; it need not be known",
-                "mount the whole repository, or `-e TRAINIT_CODE_COMMIT=…`",
+                "the commit is known. Off: it need not be",
+                "mount the whole repository, or `TRAINIT_CODE_COMMIT=…`",
             )
         },
         base: false,
@@ -95,7 +91,7 @@ pub(super) const STEPS: &[Step<CodeTarget>] = &[
             ..check(
                 DIRTY,
                 Transient::Never,
-                "no file differs from the commit, as git says, which has to be in the image. Off: git is not asked",
+                "no file differs from the commit, as the image's git says. Off: git is not asked",
                 "`git commit`, or `git stash`",
             )
         },
@@ -106,8 +102,8 @@ pub(super) const STEPS: &[Step<CodeTarget>] = &[
         check: check(
             "code.entry",
             Transient::Depends,
-            "`code.entry`, or the script that the command names, is there and can be started; what cannot be executed ends with 126 or 127",
-            "set `code.entry`; chmod +x, Unix line ends, the interpreter of its first line",
+            "`code.entry`, or the script that the command names, can be started (what cannot be executed: 126 or 127)",
+            "set `code.entry`; chmod +x, Unix line ends, its interpreter",
         ),
         base: false,
         ask: CodeTarget::entry,
@@ -119,11 +115,15 @@ const DIRTY: &str = "code.dirty";
 /// Plans one task, unless the code directory is only the root directory.
 pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let (code, workdir) = (&context.code, &context.workdir);
+    // A start brings it first, and then looks at it.
+    if is_missing(&context.settings, code) {
+        return Vec::new();
+    }
     let set = context.settings.code_entry.as_ref();
     let entry = set.map(|entry| EntryFile::configured(entry, code, workdir, &context.command));
     let configured = entry.is_some() || context.settings.code_path.is_some();
     let entry = entry.or_else(|| EntryFile::named(&context.command, workdir));
-    let site = PathFacts::new(code, workdir, host_facts);
+    let site = PathFacts::new(code, workdir, host_facts).given_as(code.strip_prefix(workdir).unwrap_or(code), context);
     if entry.is_none() && !configured && site.path == Path::new("/") {
         return Vec::new();
     }
@@ -139,11 +139,11 @@ pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules
 
 impl CodeTarget {
     fn exists(&mut self) -> CheckResult {
-        self.site.exists(|| self.site.mount_it(false))?;
+        self.site.exists(false, || self.site.mount_it(false))?;
         match self.site.metadata() {
-            Some(meta) if !meta.is_dir() => {
-                Failure::new(format!("{} is a file, not a directory", self.site.shown)).found()
-            }
+            Some(meta) if !meta.is_dir() => Failure::new(format!("{} is a file, not a directory", self.site.shown))
+                .remedy(self.site.mount_another())
+                .found(),
             _ => {
                 self.commit = self.given.look(&self.site.path);
                 Ok(())
@@ -186,14 +186,15 @@ impl CodeTarget {
         entry.check(self.site.file(entry.path.as_os_str()), || self.names_instead())
     }
 
-    /// Suggests another working directory if the file is in the code directory, a mount if that is empty, else existing files.
+    /// Suggests another working directory if the file is in the code directory or in a mount, a file of a similar name, a mount if the code
+    /// directory is empty, else existing files.
     fn names_instead(&self) -> Remedy {
         let (shown, contained) = (&self.site.shown, self.site.platform().is_container());
         if let Some(workdir) = self.other_workdir() {
-            return match contained {
-                true => Remedy::Start(Change::Workdir(workdir)),
-                false => Remedy::Do(format!("cd {}", text::quoted(self.site.path.as_os_str()))),
-            };
+            return Remedy::Start(Change::Workdir(workdir));
+        }
+        if let Some(change) = self.entry.as_ref().and_then(|entry| entry.meant(&self.workdir, &self.site.path)) {
+            return Remedy::Start(change);
         }
         let listing = super::listing::count(&self.site.path, 1).unwrap_or_default();
         match listing.entries {
@@ -203,11 +204,13 @@ impl CodeTarget {
         }
     }
 
-    /// Returns the code directory if the command's file is there, and not in the working directory.
+    /// Returns the code directory, or a mounted directory, if the command's file is there, and not in the working directory.
     fn other_workdir(&self) -> Option<String> {
         let relative = self.entry.as_ref()?.path.strip_prefix(&self.workdir).ok()?;
-        let is_there = self.site.path != self.workdir && self.site.path.join(relative).is_file();
-        self.site.path.to_str().filter(|_| is_there).map(str::to_owned)
+        let mounted = if self.site.platform().is_container() { self.site.mounted_directories() } else { Vec::new() };
+        let mut directories = std::iter::once(self.site.path.clone()).chain(mounted);
+        let found = directories.find(|directory| *directory != self.workdir && directory.join(relative).is_file())?;
+        found.into_os_string().into_string().ok()
     }
 }
 

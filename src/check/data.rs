@@ -41,22 +41,22 @@ pub(super) const STEPS: &[Step<DataTarget>] = &[
         check: check(
             "data.responds",
             Transient::Always,
-            "the file system answers in time (5 s, over a network 15 s, or `timeout=`)",
+            "the file system answers in time (5 s, network 15 s, `timeout=`)",
             "look at the mount on the host",
         ),
         base: true,
         ask: |data| data.site.responds(),
     },
     Step {
-        check: check("data.exists", Transient::Never, "the path exists", "`docker run -v SOURCE:PATH:ro`"),
+        check: check("data.exists", Transient::Never, "the path exists", "`-v SOURCE:PATH:ro`"),
         base: true,
-        ask: |data| data.site.exists(|| data.site.mount_it(true)),
+        ask: |data| data.site.exists(true, || data.site.mount_it(true)),
     },
     Step {
         check: check(
             "data.type",
             Transient::Never,
-            "the path is a directory or a file, as `type=` or the other options want it",
+            "the path is a directory or a file, as the options want it",
             "check the path on the host",
         ),
         base: true,
@@ -66,8 +66,8 @@ pub(super) const STEPS: &[Step<DataTarget>] = &[
         check: check(
             "data.mounted",
             Transient::Never,
-            "in a container: the path is on a mount, not a directory of the image or an anonymous volume (off with `mounted=no`)",
-            "`docker run -v SOURCE:PATH:ro`",
+            "in a container: the path is on a mount, not in the image or an anonymous volume (off with `mounted=no`)",
+            "`-v SOURCE:PATH:ro`",
         ),
         base: false,
         ask: DataTarget::mounted,
@@ -77,7 +77,7 @@ pub(super) const STEPS: &[Step<DataTarget>] = &[
             "data.readable",
             Transient::Depends,
             "this user can list the directory and read a file in it",
-            "`docker run --user UID:GID`, or chmod on the host",
+            "`--user UID:GID`, or chmod on the host",
         ),
         base: false,
         ask: DataTarget::readable,
@@ -86,8 +86,8 @@ pub(super) const STEPS: &[Step<DataTarget>] = &[
         check: check(
             "data.empty",
             Transient::Never,
-            "the directory or file is not empty: engines make an empty directory for a source that does not exist (off with `min_files=0`)",
-            "check the spelling of the source; `--mount type=bind` refuses a missing one",
+            "it is not empty: engines make an empty directory for a missing source (off with `min_files=0`)",
+            "check the source's spelling; `--mount type=bind` refuses a missing one",
         ),
         base: false,
         ask: DataTarget::not_empty,
@@ -116,7 +116,7 @@ pub(super) const STEPS: &[Step<DataTarget>] = &[
         check: check(
             "data.manifest",
             Transient::Depends,
-            "the files are those of `manifest=`: 16 of them, chosen anew at each start, or as `verify=` says",
+            "the files are those of `manifest=`",
             "copy the data set again; make the manifest anew",
         ),
         base: false,
@@ -126,7 +126,7 @@ pub(super) const STEPS: &[Step<DataTarget>] = &[
         check: check(
             "data.speed",
             Transient::Always,
-            "as many bytes can be read in a second as `min_speed=` says: up to 64 files, 64 MiB and 3 s are read to see it",
+            "it can be read as fast as `min_speed=` says (64 files, 64 MiB and 3 s at most are read)",
             "copy the data set to a local disk; larger files",
         ),
         base: false,
@@ -148,7 +148,7 @@ pub(super) const STEPS: &[Step<DataTarget>] = &[
             ..check(
                 "data.links",
                 Transient::Never,
-                "links directly in the directory lead somewhere, and not out of the mount into the image (the first 64)",
+                "links in the directory (the first 64) lead somewhere, and not into the image",
                 "mount what they point to, or copy with `cp -L`",
             )
         },
@@ -160,7 +160,7 @@ pub(super) const STEPS: &[Step<DataTarget>] = &[
 /// Plans one task for each data path.
 pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let task = |want: &DataPath| {
-        let site = PathFacts::new(&want.path, &context.workdir, host_facts);
+        let site = PathFacts::new(&want.path, &context.workdir, host_facts).given_as(&want.path, context);
         let way = site.way();
         let long = want.manifest.is_some() || want.min_speed.is_some();
         let data = DataTarget {
@@ -186,15 +186,17 @@ impl DataTarget {
             Some(PathKind::File) if meta.is_dir() => {
                 Failure::new(format!("{shown} is a directory, and was asked to be a file"))
                     .because("for a missing file that is mounted the engine makes a directory")
+                    .remedy(self.site.mount_another())
                     .advice(self.site.refuse_missing())
             }
             Some(PathKind::Dir) if !meta.is_dir() => {
                 Failure::new(format!("{shown} is a file, and was asked to be a directory"))
-                    .advice("mount the directory")
+                    .remedy(self.site.mount_another())
             }
             None if wants_directory && !meta.is_dir() => {
                 Failure::new(format!("{shown} is a file, and its options ask for what is in it"))
-                    .advice("mount the directory, or drop the options behind the path")
+                    .remedy(self.site.mount_another())
+                    .advice("or drop the options behind the path")
             }
             _ => return Ok(()),
         }
@@ -252,7 +254,8 @@ impl DataTarget {
     }
 
     fn access(&mut self) -> CheckResult {
-        let Some(mount) = self.site.mount() else { return Ok(()) };
+        // What trainit brings is sealed file by file.
+        let Some(mount) = self.site.mount().filter(|_| self.want.from.is_none()) else { return Ok(()) };
         match (self.want.read_only, mount.is_read_only()) {
             (Some(true), false) => {
                 Failure::new(format!("{} is writable, and was asked to be read-only", self.site.shown))

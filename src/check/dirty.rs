@@ -9,9 +9,6 @@ use std::process::{Command, Stdio};
 use sys::environment::Environment;
 use sys::process::die_with_parent;
 
-/// Number of changed files that a message names.
-const NAMED: usize = 3;
-
 /// The answer of `git status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum GitStatus {
@@ -27,7 +24,10 @@ impl GitStatus {
     /// Asks git.
     pub(super) fn of(repository: &Repository, environment: &Environment) -> Self {
         match status(repository, environment) {
-            Ok(output) if output.status.success() => GitStatus::parse(&output.stdout),
+            Ok(output) if output.status.success() => match checkout::changed_names(&output.stdout) {
+                (0, _) => GitStatus::Committed,
+                (count, names) => GitStatus::Differs(count, names),
+            },
             Ok(output) => {
                 let told = String::from_utf8_lossy(&output.stderr);
                 GitStatus::Unknown(text::line(told.lines().next().unwrap_or("git failed")).into_owned())
@@ -37,21 +37,6 @@ impl GitStatus {
             }
             Err(error) => GitStatus::Unknown(format!("git cannot be started: {}", protocol::errno::words_of(&error))),
         }
-    }
-
-    /// Parses `XY NAME` entries, each with a NUL after it. A renamed file has a second entry with its old name.
-    fn parse(text: &[u8]) -> Self {
-        let mut entries = text.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
-        let mut names = Vec::new();
-        while let Some(entry) = entries.next() {
-            if entry.get(..2).is_some_and(|state| state.contains(&b'R') || state.contains(&b'C')) {
-                entries.next();
-            }
-            names.push(entry.get(3..).unwrap_or_default().to_vec());
-        }
-        let count = names.len();
-        names.truncate(NAMED);
-        if count == 0 { GitStatus::Committed } else { GitStatus::Differs(count, names) }
     }
 
     /// Returns whether files differ; `None` if that is not known.
@@ -102,18 +87,4 @@ fn status(repository: &Repository, environment: &Environment) -> io::Result<std:
     command.current_dir(&repository.root).stdin(Stdio::null());
     die_with_parent(&mut command);
     command.output()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_git_tells_is_read_with_odd_names_and_old_names() {
-        assert_eq!(GitStatus::parse(b""), GitStatus::Committed);
-        let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect();
-        assert_eq!(GitStatus::parse(b" M a\nb\0R  new\0old\0"), GitStatus::Differs(2, names(&["a\nb", "new"])));
-        assert_eq!(GitStatus::parse(b"M  1\0A  2\0 D 3\0 M 4\0"), GitStatus::Differs(4, names(&["1", "2", "3"])));
-        assert_eq!(GitStatus::parse(b"R\0"), GitStatus::Differs(1, names(&[""])));
-    }
 }

@@ -4,7 +4,7 @@
 use super::obstacle::{self, Obstacle};
 use super::path_facts::PathFacts;
 use super::step::{CheckResult, Failure};
-use super::{Remedy, failures};
+use super::{Change, Remedy, failures, near_name};
 use crate::config::Severity;
 use crate::engine::{PYTHON_WITH_VALUE, is_python};
 use nix::libc::{EACCES, ENOENT};
@@ -20,6 +20,8 @@ pub(super) struct EntryFile {
     pub path: PathBuf,
     how: EntryUse,
     configured: bool,
+    /// The word or value that names it.
+    word: String,
 }
 
 /// How the entry file will be used.
@@ -43,11 +45,11 @@ const LAUNCHER_MODULES: [&str; 4] =
 impl EntryFile {
     /// Makes the configured entry file, relative to the code directory; the command decides how the file is used.
     pub(super) fn configured(path: &Path, code: &Path, workdir: &Path, command: &[OsString]) -> Self {
-        let path = code.join(path);
+        let (word, path) = (path.to_string_lossy().into_owned(), code.join(path));
         let same = EntryFile::named(command, workdir).filter(|entry| entry.path == path);
         let shell = path.extension() == Some(OsStr::new("sh"));
         let how = same.map_or(if shell { EntryUse::Shell } else { EntryUse::Read }, |entry| entry.how);
-        EntryFile { path, how, configured: true }
+        EntryFile { path, how, configured: true, word }
     }
 
     /// Finds the entry file that a command names, relative to the working directory.
@@ -61,7 +63,25 @@ impl EntryFile {
             _ if program.as_bytes().contains(&b'/') => (program.as_os_str(), EntryUse::Executed),
             _ => return None,
         };
-        Some(EntryFile { path: workdir.join(word), how, configured: false })
+        let (path, word) = (workdir.join(word), word.to_string_lossy().into_owned());
+        Some(EntryFile { path, how, configured: false, word })
+    }
+
+    /// Returns the change that names the existing file which was meant, if there is one: a name like it in the directory that the word
+    /// starts from, or the same name there.
+    pub(super) fn meant(&self, workdir: &Path, code: &Path) -> Option<Change> {
+        let base = if self.configured { code } else { workdir };
+        let wanted = Path::new(&self.word);
+        let (base, wanted, absolute) = match wanted.is_absolute() {
+            true => (wanted.parent()?, Path::new(wanted.file_name()?), true),
+            false => (base, wanted, false),
+        };
+        let found = near_name::near(base, wanted)?;
+        let to = if absolute { base.join(found) } else { found }.into_os_string().into_string().ok()?;
+        Some(match self.configured {
+            true => Change::Env { name: "TRAINIT_CODE_ENTRY".to_owned(), value: Some(to) },
+            false => Change::Word { from: self.word.clone(), to },
+        })
     }
 
     /// Returns the configured path below the code directory, for messages.
@@ -77,7 +97,7 @@ impl EntryFile {
         }
         let level = (self.how == EntryUse::Launched && !self.configured).then_some(Severity::Warn);
         file.responds()?;
-        file.exists(instead).map_err(|failure| Box::new(failure.level(level)))?;
+        file.exists(true, instead).map_err(|failure| Box::new(failure.level(level)))?;
         if self.how == EntryUse::Executed {
             return obstacle::obstacle_of(&file.path).map_or(Ok(()), |found| self.cannot_start(&file, &found));
         }
@@ -85,7 +105,11 @@ impl EntryFile {
         let stumble = (self.how == EntryUse::Shell).then(|| obstacle::obstacle_of_shell(&file.path)).flatten();
         stumble.map_or(Ok(()), |found| {
             let what = format!("{} will not run as it is", file.shown);
-            Failure::new(what).because(found.because.clone()).remedy(found.remedy()).level(Some(Severity::Warn)).found()
+            Failure::new(what)
+                .because(found.because.clone())
+                .remedy(mend(&file, &found))
+                .level(Some(Severity::Warn))
+                .found()
         })
     }
 
@@ -94,7 +118,7 @@ impl EntryFile {
         if meta.is_dir() && !self.is_package(&file.path) {
             return Failure::new(format!("{} is a directory, not a file", file.shown))
                 .because("for a missing file that is mounted the engine makes a directory")
-                .advice("check the path of the file on the host")
+                .remedy(file.another_file())
                 .level(level)
                 .found();
         }
@@ -114,8 +138,17 @@ impl EntryFile {
     fn cannot_start(&self, file: &PathFacts, found: &Obstacle) -> CheckResult {
         let errno = if found.missing { ENOENT } else { EACCES };
         let failure = Failure::new(format!("{} cannot be started", file.shown));
-        let failure = failure.because(found.because.clone()).remedy(found.remedy());
+        let level = found.may_be_emulated.then_some(Severity::Warn);
+        let failure = failure.because(found.because.clone()).remedy(mend(file, found)).level(level);
         if self.configured { failure } else { failure.exit(Exit::of_exec(errno)) }.found()
+    }
+}
+
+/// Makes the remedy for an obstacle: its command, typed where the file is kept, or its advice.
+fn mend(file: &PathFacts, found: &Obstacle) -> Remedy {
+    match found.command {
+        Some(command) => file.by_command(|path| format!("{command} {path}")),
+        None => found.remedy(),
     }
 }
 

@@ -8,8 +8,10 @@ use protocol::errno::{AUTOMOUNT, ErrnoCause, cause, cause_on};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use sys::credentials;
 use sys::mountinfo::Mount;
+use sys::volume::Volume;
 
 /// Returns the errno of an I/O error.
 pub(super) fn errno(error: io::Error) -> Errno {
@@ -63,6 +65,12 @@ pub(super) fn one_byte(file: &Path) -> Result<(), Errno> {
 
 /// A refused access.
 pub(super) struct AccessDenied<'a> {
+    /// The path.
+    pub path: &'a Path,
+    /// Where the path lies on the host, if that is certain.
+    pub on_host: Option<PathBuf>,
+    /// Whether another start cannot choose the user.
+    pub user_is_locked: bool,
     /// The path as messages show it.
     pub shown: &'a str,
     /// The refused operation: `read`, `written`.
@@ -89,7 +97,9 @@ impl AccessDenied<'_> {
         let Some(meta) = self.meta.filter(|_| matches!(self.errno, Errno::EACCES | Errno::EPERM)) else {
             return Failure::new(what);
         };
-        let owner = format!("it belongs to {}:{} with mode {:04o}", meta.uid(), meta.gid(), meta.mode() & 0o7777);
+        let new = meta.uid() == 0 && self.mount.is_some_and(|mount| matches!(mount.volume(), Volume::Named(_)));
+        let new = if new { "; the engine gives a new volume to root" } else { "" };
+        let owner = format!("it belongs to {}:{} with mode {:04o}{new}", meta.uid(), meta.gid(), meta.mode() & 0o7777);
         if uid == 0 && self.mount.is_some_and(Mount::is_far) {
             let squashed = "root has no rights there (root_squash, or FUSE without allow_other)";
             return Failure::new(what).because(format!("{owner}; {squashed}")).remedy(self.as_owner(meta));
@@ -125,29 +135,61 @@ impl AccessDenied<'_> {
         })
     }
 
-    /// Suggests changing the owner. A directory of root's is better given to the user than the user made root.
+    /// Suggests another owner or user. A directory of root's is better given to the user than the user made root; a directory that is only
+    /// read keeps its owner.
     fn as_owner(&self, meta: &Metadata) -> Remedy {
         let (uid, gid) = (meta.uid(), meta.gid());
-        let (own_uid, own_gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        let (own_uid, own_gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let target = self.path.to_string_lossy().into_owned();
+        let owned = Change::Owned { target, uid: own_uid, gid: own_gid };
+        let fenced = || std::fs::read("/proc/self/uid_map").is_ok_and(|map| !credentials::is_whole(&map));
         match self.place {
-            // The kubelet gives a volume's files to this group, where its driver can (the pod's security context).
-            Platform::Pod if uid == 0 && !own_uid.is_root() => {
-                let group = if own_gid.as_raw() == 0 { own_uid.as_raw() } else { own_gid.as_raw() };
-                Remedy::Do(format!("securityContext: {{fsGroup: {group}}} in the pod's spec; for hostPath and NFS: chown on the server"))
-            }
-            Platform::Pod if own_uid.is_root() && uid == 0 => Remedy::Do(
+            Platform::Pod if own_uid == 0 && uid == 0 => Remedy::Do(
                 "securityContext: {runAsUser: UID, runAsGroup: GID} of a user who may; or no_root_squash in the server's exports".to_owned(),
             ),
             Platform::Host => Remedy::Do(format!("run as {uid}:{gid}, or: chown {own_uid}:{own_gid} {}", self.shown)),
-            _ if own_uid.is_root() && uid == 0 => Remedy::Do(
-                "docker run --user UID:GID … as a user who may; or let root count: no_root_squash in the server's exports, allow_other of the FUSE daemon".to_owned(),
+            _ if own_uid == 0 && uid == 0 => Remedy::Do(
+                "start it as a user who may; or let root count: no_root_squash in the server's exports, allow_other of the FUSE daemon".to_owned(),
             ),
-            _ if uid == 0 => {
-                Remedy::Do(format!("on the host: chown {own_uid}:{own_gid} what is mounted at {}", self.shown))
-            }
+            Platform::Container if uid == 0 && fenced() => Remedy::Start(Change::KeepId { uid: own_uid, gid: own_gid }),
+            _ if uid == 0 && self.verb == "written" && !self.is_out_of_reach() && may_be_given() => Remedy::Start(owned),
+            Platform::Pod if uid == 0 && !self.is_far() => Remedy::Start(owned),
+            _ if uid == 0 => self.opened(own_uid, own_gid),
+            _ if self.user_is_locked => self.opened(own_uid, own_gid),
             _ => Remedy::Start(Change::User { uid, gid }),
         }
     }
+
+    /// Returns whether the path is on another machine, which obeys neither root here nor the kubelet.
+    fn is_far(&self) -> bool {
+        self.mount.is_some_and(Mount::is_far)
+    }
+
+    /// Returns whether a start as root could not give the path to the user.
+    fn is_out_of_reach(&self) -> bool {
+        self.user_is_locked || self.is_far()
+    }
+
+    /// Suggests a permission for everybody, or another owner, on the host.
+    fn opened(&self, uid: u32, gid: u32) -> Remedy {
+        let command = match self.verb {
+            "written" => format!("chown {uid}:{gid}"),
+            _ => "chmod -R a+rX".to_owned(),
+        };
+        match &self.on_host {
+            Some(path) => Remedy::Start(Change::Before(format!("{command} {}", text::quoted(path.as_os_str())))),
+            None => Remedy::Do(format!("on the host: {command} what is mounted at {}", self.shown)),
+        }
+    }
+}
+
+/// Returns whether a start as root can give a directory to the user and then become the user: the container has the capabilities CHOWN,
+/// SETGID and SETUID.
+fn may_be_given() -> bool {
+    const NEEDED: u64 = 1 | 1 << 6 | 1 << 7;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bound = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    bound.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|set| set & NEEDED == NEEDED)
 }
 
 #[cfg(test)]

@@ -10,9 +10,12 @@ mod failures;
 mod finding;
 mod gpu;
 mod host;
+mod link_end;
 mod links;
 mod listing;
+mod locale;
 pub mod manifest;
+mod near_name;
 mod obstacle;
 mod output;
 mod owner;
@@ -27,6 +30,8 @@ mod speed;
 mod step;
 mod table;
 mod task;
+mod unmarked;
+mod unmet_user;
 mod user;
 mod validate;
 mod verify;
@@ -34,7 +39,7 @@ mod verify;
 pub use finding::{Change, Finding, FindingFacts, Remedy, Status, verdict};
 pub use gpu::forward_compat;
 pub use gpu::inventory::{DriverLibrary, Inventory, InventoryGpu, inventory};
-pub use host::threads;
+pub use host::{threads, visible_gpus};
 pub use obstacle::{Obstacle, obstacle_of};
 pub use provenance::{Provenance, provenance};
 pub use run::{CheckEvent, RunningChecks, run, start};
@@ -45,7 +50,7 @@ pub use validate::{validate, validate_only};
 use crate::config::{EnvValue, Loaded, Settings, Severity, secret};
 use crate::engine::{self, HostFacts, Platform, TypedStart};
 use crate::error::Result;
-use crate::identity::{Assumed, Entered, UserDestination};
+use crate::identity::{self, Assumed, Entered, LeftOutQuestion, UserDestination};
 use protocol::exit_code::FailureFamily;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -75,6 +80,8 @@ pub struct CheckContext {
     pub mounts: Mounts,
     /// The user of this process, once it is the workload's user.
     pub user: Option<Rc<Assumed>>,
+    /// HOME, before the user's own replaced it.
+    pub(crate) inherited_home: Option<PathBuf>,
     /// Facts that are looked up once and then shared.
     pub(crate) host_facts: OnceCell<Rc<HostFacts>>,
 }
@@ -93,8 +100,23 @@ impl CheckContext {
             command,
             mounts: loaded.mounts,
             user: None,
+            inherited_home: None,
             host_facts: OnceCell::new(),
         }
+    }
+
+    /// Returns the context of the checks that need not wait for data which is being brought.
+    pub fn without_staged(&self) -> Self {
+        let mut context = self.clone();
+        context.settings.data.value.retain(|path| path.from.is_none());
+        context
+    }
+
+    /// Returns the context of the checks of paths whose data was brought.
+    pub fn only_staged(&self) -> Self {
+        let mut context = self.clone();
+        context.settings.data.value.retain(|path| path.from.is_some());
+        context
     }
 
     /// Returns the platform, which decides how remedies are worded.
@@ -111,21 +133,42 @@ impl CheckContext {
     /// Adds the variables that the workload's user needs, after this process has become that user. `mode_env` holds a mode's variables.
     pub fn at_home(&mut self, entered: Entered, mode_env: &BTreeMap<String, EnvValue>) {
         let surroundings = UserDestination { root: &self.root, environment: &self.environment, mounts: &self.mounts };
-        let assumed = entered.at_home(&surroundings);
+        let mut assumed = entered.at_home(&surroundings);
+        assumed.notes.extend(identity::left_out(&LeftOutQuestion {
+            settings: &self.settings,
+            environment: &self.environment,
+            root: &self.root,
+            mounts: &self.mounts,
+            identity: &assumed.identity,
+            container: &|| self.platform().is_container(),
+        }));
         let configured = [mode_env, &self.settings.env.value];
         let configured = |name: &str| Some(configured.iter().find_map(|env| env.get(name))?.value.clone().into());
+        let is_switched = assumed.identity.switch.is_some();
+        assumed
+            .notes
+            .extend(unmarked::note(&self.settings, is_switched, &|| self.host_facts().is_unmarked_namespace()));
+        self.inherited_home = self.environment.get("HOME").map(PathBuf::from);
         assumed.add_to(&mut self.environment, &configured);
+        assumed.notes.extend(locale::note(&self.root, &self.environment));
+        // A shell shows the directory that it starts in by this name of the home.
+        let moved = assumed.identity.home_link.as_ref().filter(|link| assumed.home.as_ref() == Some(&link.to));
+        if let Some((link, rest)) = moved.and_then(|link| Some((link, self.workdir.strip_prefix(&link.from).ok()?))) {
+            self.environment.set("PWD", link.to.join(rest));
+        }
         self.user = Some(Rc::new(assumed));
     }
 
-    /// Adds the variables whose values are in files, a mode's first.
+    /// Adds the variables whose values are in files, a mode's first. Returns a line for each file of linuxserver's variables that cannot
+    /// be read.
     ///
     /// # Errors
     /// A file that cannot be read (78).
-    pub fn add_secrets(&mut self, mode_env: &BTreeMap<String, EnvValue>) -> Result<()> {
+    pub fn add_secrets(&mut self, mode_env: &BTreeMap<String, EnvValue>) -> Result<Vec<String>> {
         secret::pin_all(&self.settings, &self.mounts, &mut self.environment)?;
         secret::add_all(mode_env, &self.mounts, &mut self.environment)?;
-        secret::add_all(&self.settings.env.value, &self.mounts, &mut self.environment)
+        secret::add_all(&self.settings.env.value, &self.mounts, &mut self.environment)?;
+        Ok(secret::add_linuxservers(&self.mounts, &mut self.environment))
     }
 
     /// Returns the facts that are looked up once.

@@ -20,12 +20,19 @@ pub struct Obstacle {
     pub because: String,
     /// What to type.
     pub advice: String,
+    /// The command that mends the file, without the file's path; `None` if no single command does.
+    pub command: Option<&'static str>,
     /// Whether the file is missing, so that the exit code is 127 as in sh, and not 126.
     pub missing: bool,
+    /// Whether an emulator that the kernel knows (binfmt_misc) may run it all the same: only execve(2) tells.
+    pub may_be_emulated: bool,
+    /// Whether a shell is going to run it all the same, because execve(2) does not know what it is (execvp(3)).
+    pub goes_to_shell: bool,
 }
 
 fn obstacle(because: impl Into<String>, advice: impl Into<String>) -> Obstacle {
-    Obstacle { because: because.into(), advice: advice.into(), missing: false }
+    let (because, advice) = (because.into(), advice.into());
+    Obstacle { because, advice, command: None, missing: false, may_be_emulated: false, goes_to_shell: false }
 }
 
 /// Examines a file that will be executed; `None` if no obstacle is visible.
@@ -52,17 +59,17 @@ fn not_permitted(file: &Path, meta: &Metadata) -> Option<Obstacle> {
     let quoted = text::quoted(file.as_os_str());
     if statvfs(file).is_ok_and(|stat| stat.flags().contains(FsFlags::ST_NOEXEC)) {
         let because = "its file system is mounted noexec";
-        return Some(obstacle(
-            because,
-            "mount it without noexec (--tmpfs PATH:exec), or start its interpreter: sh, python",
-        ));
+        return Some(obstacle(because, "mount it without noexec, or start its interpreter: sh, python"));
     }
     let because =
         format!("it may not be executed: mode {:04o}, owner {}:{}", meta.mode() & 0o7777, meta.uid(), meta.gid());
-    Some(obstacle(
-        because,
-        format!("chmod +x {quoted} (on the host, where it is mounted), or start its interpreter: sh, python"),
-    ))
+    Some(Obstacle {
+        command: Some("chmod +x"),
+        ..obstacle(
+            because,
+            format!("chmod +x {quoted} (on the host, where it is mounted), or start its interpreter: sh, python"),
+        )
+    })
 }
 
 /// Examines the interpreter that the first bytes ask for.
@@ -74,6 +81,7 @@ fn not_startable(file: &Path) -> Option<Obstacle> {
         FileHead::Empty => Some(obstacle("it is empty", "check the file on the host")),
         FileHead::Script { carriage_return: true, .. } => Some(Obstacle {
             missing: true,
+            command: Some(UNIX_LINES),
             ..obstacle(
                 "its lines end as Windows ends them (CR LF): the interpreter's name has an invisible CR at its end",
                 unix_lines(file),
@@ -86,11 +94,18 @@ fn not_startable(file: &Path) -> Option<Obstacle> {
                 "install it in the image, or change the first line: #!/usr/bin/env …",
             )
         }),
-        FileHead::MarkedScript => Some(obstacle("a byte order mark (BOM) stands before its #!", without_mark(file))),
-        FileHead::Binary { foreign: Some(machine), .. } => Some(obstacle(
-            format!("it is built for {machine}, this machine is {}", std::env::consts::ARCH),
-            "build it for this machine, or docker run --platform",
-        )),
+        FileHead::MarkedScript => Some(Obstacle {
+            command: Some(WITHOUT_MARK),
+            goes_to_shell: true,
+            ..obstacle("a byte order mark (BOM) stands before its #!", without_mark(file))
+        }),
+        FileHead::Binary { foreign: Some(machine), .. } => Some(Obstacle {
+            may_be_emulated: true,
+            ..obstacle(
+                format!("it is built for {machine}, this machine is {}", std::env::consts::ARCH),
+                "build it for this machine, or start an image for its platform",
+            )
+        }),
         FileHead::Binary { loader: Some(loader), .. } if gone(loader) => Some(Obstacle {
             missing: true,
             ..obstacle(
@@ -106,14 +121,18 @@ fn not_startable(file: &Path) -> Option<Obstacle> {
 pub(super) fn obstacle_of_shell(file: &Path) -> Option<Obstacle> {
     let bytes = head_of(file)?;
     if executable::has_carriage_return(&bytes) {
-        return Some(obstacle(
-            "its lines end as Windows ends them (CR LF), which a shell takes for part of each word",
-            unix_lines(file),
-        ));
+        return Some(Obstacle {
+            command: Some(UNIX_LINES),
+            ..obstacle(
+                "its lines end as Windows ends them (CR LF), which a shell takes for part of each word",
+                unix_lines(file),
+            )
+        });
     }
     let marked = bytes.starts_with(b"\xef\xbb\xbf");
-    marked.then(|| {
-        obstacle(
+    marked.then(|| Obstacle {
+        command: Some(WITHOUT_MARK),
+        ..obstacle(
             "it begins with a byte order mark (BOM), which a shell takes for part of the first word",
             without_mark(file),
         )
@@ -129,12 +148,17 @@ fn head_of(file: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Takes the CR from the ends of lines.
+const UNIX_LINES: &str = r"sed -i 's/\r$//'";
+/// Takes the byte order mark from the first line.
+const WITHOUT_MARK: &str = r"sed -i '1s/^\xef\xbb\xbf//'";
+
 fn unix_lines(file: &Path) -> String {
-    format!("sed -i 's/\\r$//' {} (and: git config core.autocrlf input)", name(file))
+    format!("{UNIX_LINES} {} (and: git config core.autocrlf input)", name(file))
 }
 
 fn without_mark(file: &Path) -> String {
-    format!("sed -i '1s/^\\xef\\xbb\\xbf//' {}", name(file))
+    format!("{WITHOUT_MARK} {}", name(file))
 }
 
 fn name(file: &Path) -> String {

@@ -7,19 +7,19 @@ use super::rules::Rules;
 use super::space::{self, FreeSpace};
 use super::step::{CheckResult, Failure, Step, Target};
 use super::task::CheckTask;
-use super::{Check, CheckContext, FindingFacts, HostFacts, Remedy, Transient, failures};
+use super::{Check, CheckContext, FindingFacts, HostFacts, Transient, failures};
 use crate::config::{OutputPath, Severity};
 use crate::engine::Platform;
 use nix::errno::Errno;
 use protocol::exit_code::FailureFamily;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 use sys::filesystem::FilesystemClass;
-use sys::mountinfo::Mount;
+use sys::mountinfo::{self, Mount};
 use sys::volume::Volume;
 use tempfile::Builder;
 
@@ -37,8 +37,8 @@ pub(super) struct OutputTarget {
     room: FreeSpace,
     /// Whether the test file was written.
     tried: bool,
-    /// The error of renaming the test file, if that was tried.
-    unnamed: Option<Errno>,
+    /// What the store could not do with the test file, if that was tried.
+    unable: Option<Unable>,
     /// Difference between this clock and the clock of the machine that keeps the files.
     skew: Option<Duration>,
 }
@@ -47,25 +47,38 @@ const fn check(id: &'static str, passing: Transient, about: &'static str, remedy
     Check { id, family: FailureFamily::Output, severity: Severity::Fail, passing, about, remedy }
 }
 
+/// Whether checkpoints can take their final names.
+const RENAME: Step<OutputTarget> = Step {
+    check: Check {
+        severity: Severity::Warn,
+        ..check(
+            "output.rename",
+            Transient::Never,
+            "files can be renamed and overwritten, as trainers do with checkpoints; also in `checkpoint.dir`",
+            "write to a disk or a share, and copy from there",
+        )
+    },
+    base: false,
+    ask: OutputTarget::renames,
+};
+
+/// What is asked of `checkpoint.dir`, which a trainer may make.
+const CHECKPOINT_STEPS: &[Step<OutputTarget>] = &[RENAME];
+
 /// The checks of this family in the order in which they run.
 pub(super) const STEPS: &[Step<OutputTarget>] = &[
     Step {
         check: check(
             "output.responds",
             Transient::Always,
-            "the file system answers in time (5 s, over a network 15 s, or `timeout=`)",
+            "the file system answers in time (5 s, network 15 s, `timeout=`)",
             "look at the mount on the host",
         ),
         base: true,
         ask: |output| output.site.responds(),
     },
     Step {
-        check: check(
-            "output.exists",
-            Transient::Never,
-            "the path exists and is a directory",
-            "`docker run -v SOURCE:PATH`",
-        ),
+        check: check("output.exists", Transient::Never, "the path exists and is a directory", "`-v SOURCE:PATH`"),
         base: true,
         ask: OutputTarget::exists,
     },
@@ -76,7 +89,7 @@ pub(super) const STEPS: &[Step<OutputTarget>] = &[
                 "output.mounted",
                 Transient::Never,
                 "in a container: the path is on a mount that outlives it (a failure with `mounted=yes`, off with `mounted=no`)",
-                "`docker run -v SOURCE:PATH`",
+                "`-v SOURCE:PATH`",
             )
         },
         base: false,
@@ -86,33 +99,21 @@ pub(super) const STEPS: &[Step<OutputTarget>] = &[
         check: check(
             "output.writable",
             Transient::Depends,
-            "this user can create, write and delete a file (over a network also sync it; in object stores only with `probe=yes`)",
-            "`docker run -v SOURCE:PATH` without `:ro`; `--user UID:GID`",
+            "this user can create, write and delete a file (in object stores only with `probe=yes`)",
+            "`-v SOURCE:PATH` without `:ro`; `--user UID:GID`",
         ),
         base: false,
         ask: OutputTarget::writable,
     },
-    Step {
-        check: Check {
-            severity: Severity::Warn,
-            ..check(
-                "output.rename",
-                Transient::Never,
-                "files can be renamed and overwritten, as trainers do with checkpoints (an object store is known by its mount, FUSE is tried)",
-                "write to a disk or a share, and copy from there",
-            )
-        },
-        base: false,
-        ask: OutputTarget::renames,
-    },
+    RENAME,
     Step {
         check: Check {
             severity: Severity::Warn,
             ..check(
                 "output.clock",
                 Transient::Always,
-                "a file that is written over a network gets the time of this machine, within 5 s",
-                "set the clocks of the node and the file server (chrony, ntpd)",
+                "a file on another machine gets this machine's time, within 5 s",
+                "set the clocks (chrony, ntpd)",
             )
         },
         base: false,
@@ -122,7 +123,7 @@ pub(super) const STEPS: &[Step<OutputTarget>] = &[
         check: check(
             "output.free",
             Transient::Always,
-            "there is as much free space as `min_free=` says (a warning below 1 GiB, and below 10 GiB of a disk that is nearly full)",
+            "`min_free=` is free (a warning below 1 GiB, and below 10 GiB of a disk that is nearly full)",
             "free some, or mount more",
         ),
         base: false,
@@ -145,7 +146,7 @@ pub(super) const STEPS: &[Step<OutputTarget>] = &[
         check: check(
             "output.allocate",
             Transient::Always,
-            "as much as `allocate=` says can be allocated (and is given back): quotas show only then",
+            "`allocate=` can be allocated (and is given back): quotas show only then",
             "raise the quota, or free some space",
         ),
         base: false,
@@ -153,39 +154,49 @@ pub(super) const STEPS: &[Step<OutputTarget>] = &[
     },
 ];
 
-/// Plans one task for each output path.
+/// Something that a store cannot do with a file: the word for it, and the error.
+type Unable = (&'static str, Errno);
+
+/// Plans one task for each output path, and one for `checkpoint.dir` on a store that cannot rename files.
 pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
-    let task = |want: &OutputPath| {
-        let site = PathFacts::new(&want.path, &context.workdir, host_facts);
-        let way = site.way();
-        let output = OutputTarget {
-            site,
-            want: want.clone(),
-            room: FreeSpace::default(),
-            tried: false,
-            unnamed: None,
-            skew: None,
-        };
-        CheckTask::of_path(STEPS, rules, output, way, want.timeout)
+    let target = |want: &OutputPath| {
+        let site = PathFacts::new(&want.path, &context.workdir, host_facts).given_as(&want.path, context);
+        OutputTarget { site, want: want.clone(), room: FreeSpace::default(), tried: false, unable: None, skew: None }
     };
-    context.settings.output.iter().filter_map(task).collect()
+    let task = |steps, output: OutputTarget| {
+        let (way, timeout) = (output.site.way(), output.want.timeout);
+        CheckTask::of_path(steps, rules, output, way, timeout)
+    };
+    let outputs = context.settings.output.iter().map(|want| (STEPS, target(want)));
+    let store = |path: &PathBuf| mountinfo::covering(&context.mounts, &context.workdir.join(path));
+    let stores = context.settings.checkpoint_dir.iter().filter_map(store).filter(|mount| is_write_once(mount));
+    let checkpoints = stores.map(|mount| target(&of_checkpoints(mount.path())));
+    outputs
+        .chain(checkpoints.map(|output| (CHECKPOINT_STEPS, output)))
+        .filter_map(|(steps, output)| task(steps, output))
+        .collect()
+}
+
+/// Returns what is wanted of the store that `checkpoint.dir` lies on: nothing but what it can do.
+fn of_checkpoints(path: &Path) -> OutputPath {
+    OutputPath { path: path.to_owned(), mounted: None, min_free: None, allocate: None, probe: None, timeout: None }
+}
+
+fn is_write_once(mount: &Mount) -> bool {
+    FilesystemClass::is_write_once(mount.kind(), mount.source())
 }
 
 impl OutputTarget {
     fn exists(&mut self) -> CheckResult {
-        let make = || match self.site.platform() {
-            Platform::Host => Remedy::Do(format!("mkdir -p {}", text::quoted(self.site.path.as_os_str()))),
-            _ if self.site.is_below_mount() => Remedy::Do(format!(
-                "mkdir -p {}, on the host in what is mounted; or name the mount itself as output, and let the job make the directory",
-                text::quoted(self.site.path.as_os_str())
-            )),
-            _ => self.site.mount_it(false),
+        let make = || match self.site.platform() == Platform::Host || self.site.is_below_mount() {
+            true => self.site.by_command(|path| format!("mkdir -p {path}")),
+            false => self.site.mount_it(false),
         };
-        self.site.exists(make)?;
+        self.site.exists(false, make)?;
         match self.site.metadata() {
-            Some(meta) if !meta.is_dir() => {
-                Failure::new(format!("{} is a file, not a directory", self.site.shown)).found()
-            }
+            Some(meta) if !meta.is_dir() => Failure::new(format!("{} is a file, not a directory", self.site.shown))
+                .remedy(self.site.mount_another())
+                .found(),
             _ => {
                 self.room = FreeSpace::of(&self.site.path);
                 Ok(())
@@ -223,10 +234,10 @@ impl OutputTarget {
             };
         }
         let begun = SystemTime::now();
-        let renames = self.site.mount().is_some_and(Mount::is_fuse);
-        match write_probe(&self.site.path, class.is_none_or(FilesystemClass::is_far), renames) {
-            Ok((stamped, unnamed)) => {
-                self.unnamed = unnamed;
+        let is_fuse = self.site.mount().is_some_and(Mount::is_fuse);
+        match write_probe(&self.site.path, class.is_none_or(FilesystemClass::is_far), is_fuse) {
+            Ok((stamped, unable)) => {
+                self.unable = unable;
                 self.skew = stamped.map(|stamped| skew(stamped, begun, SystemTime::now()));
                 Ok(())
             }
@@ -240,11 +251,11 @@ impl OutputTarget {
     fn renames(&mut self) -> CheckResult {
         let Some(mount) = self.site.mount() else { return Ok(()) };
         let (shown, store) = (&self.site.shown, text::masked(&text::bytes(mount.source())));
-        let what = match self.unnamed {
-            Some(errno) => {
-                format!("{shown}: files cannot be renamed there ({store}): {}", protocol::errno::words(errno))
+        let what = match self.unable {
+            Some((deed, errno)) => {
+                format!("{shown}: files cannot be {deed} there ({store}): {}", protocol::errno::words(errno))
             }
-            None if self.tried || !FilesystemClass::is_write_once(mount.kind(), mount.source()) => return Ok(()),
+            None if self.tried || !is_write_once(mount) => return Ok(()),
             None => format!("{shown}: {store} cannot rename files, and by default neither overwrites nor deletes any"),
         };
         Failure::new(what)
@@ -259,7 +270,7 @@ impl OutputTarget {
         let what = format!("{}: its server's clock differs by {}", self.site.shown, text::seconds(skew));
         Failure::new(what)
             .because("the newest checkpoint is told by its time, make and caches compare times, and TLS and tokens fail by them")
-            .advice("set the clocks of the node and the file server (chrony, ntpd)")
+            .advice("set the clocks (chrony, ntpd)")
             .found()
     }
 
@@ -289,10 +300,10 @@ impl OutputTarget {
     }
 }
 
-/// Creates, writes, closes and deletes a file; with `renames` the file gets another name before, and the error of that is returned. A network
-/// file system reports a full disk or a quota only at the sync or the close. A local file system reports it at the write, and a sync would
-/// only wait for the disk.
-fn write_probe(directory: &Path, sync: bool, renames: bool) -> Result<(Option<SystemTime>, Option<Errno>), Errno> {
+/// Creates, writes, closes and deletes a file; with `changes` the file is overwritten and renamed before, and what the store cannot do of
+/// that is returned. A network file system reports a full disk or a quota only at the sync or the close. A local file system reports it at
+/// the write, and a sync would only wait for the disk.
+fn write_probe(directory: &Path, sync: bool, changes: bool) -> Result<(Option<SystemTime>, Option<Unable>), Errno> {
     // For writing only: a file system of a store may refuse to do both.
     let open = |path: &Path| File::options().write(true).create_new(true).mode(0o600).open(path);
     let made = Builder::new().prefix(PROBE_NAME).make_in(directory, open);
@@ -300,24 +311,36 @@ fn write_probe(directory: &Path, sync: bool, renames: bool) -> Result<(Option<Sy
     let written = file.write_all(&PROBE).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
     let stamped = if sync { file.metadata().and_then(|meta| meta.modified()).ok() } else { None };
     let closed = nix::unistd::close(file);
-    let unnamed = if renames { renamed(&name) } else { None };
+    let unable = if changes { overwritten(&name).or_else(|| renamed(&name)) } else { None };
     // A store that forbids deletion still is writable.
     let _ = name.close();
-    written.map_err(failures::errno).or_else(unsupported).and(closed).map(|()| (stamped, unnamed))
+    written.map_err(failures::errno).or_else(unsupported).and(closed).map(|()| (stamped, unable))
 }
 
-/// Renames a file and deletes it. Only errors of a store that cannot rename are returned.
-fn renamed(name: &Path) -> Option<Errno> {
+/// Overwrites a file, as trainers do with the newest checkpoint's name.
+fn overwritten(name: &Path) -> Option<Unable> {
+    let write = |mut file: File| file.write_all(&PROBE);
+    let tried = File::options().write(true).truncate(true).open(name).and_then(write);
+    // A file system without an own answer to truncate(2) may still overwrite.
+    cannot("overwritten", tried).filter(|(_, errno)| *errno != Errno::ENOSYS)
+}
+
+/// Renames a file and deletes it.
+fn renamed(name: &Path) -> Option<Unable> {
     let mut other = name.as_os_str().to_owned();
     other.push("-renamed");
-    match std::fs::rename(name, &other) {
-        Ok(()) => std::fs::remove_file(&other).err().and(None),
-        Err(error) => {
-            let errno = failures::errno(error);
-            matches!(errno, Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EXDEV | Errno::EINVAL)
-                .then_some(errno)
-        }
+    let moved = std::fs::rename(name, &other);
+    if moved.is_ok() {
+        let _ = std::fs::remove_file(&other);
     }
+    cannot("renamed", moved)
+}
+
+/// Returns only errors of a store that cannot do something.
+fn cannot(deed: &'static str, tried: io::Result<()>) -> Option<Unable> {
+    let errno = failures::errno(tried.err()?);
+    let is_of_stores = matches!(errno, Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EXDEV | Errno::EINVAL);
+    is_of_stores.then_some((deed, errno))
 }
 
 /// Returns the difference between a time stamp and this clock, if the stamp was taken after `begun`.

@@ -2,10 +2,11 @@
 //! has the steps that all families of paths share.
 
 use super::failures::{self, AccessDenied};
+use super::link_end::{self, LinkEnd};
 use super::step::{CheckResult, Failure};
 use super::task::PathClass;
-use super::{Change, FindingFacts, HostFacts, Remedy};
-use crate::engine::Platform;
+use super::{Change, CheckContext, FindingFacts, HostFacts, Remedy};
+use crate::engine::{Platform, Starter, given, host_path};
 use crate::identity::{CodeOwner, NoOwner, OwnerDoubt};
 use nix::errno::Errno;
 use std::cell::OnceCell;
@@ -14,6 +15,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use sys::environment::Environment;
 use sys::filesystem::FilesystemClass;
 use sys::mountinfo::{self, Mount};
 use sys::volume::Volume;
@@ -28,6 +30,10 @@ pub(super) struct PathFacts {
     host_facts: Rc<HostFacts>,
     /// The mount that the path lies on; `None` inside means that it is unknown.
     on: OnceCell<Option<Mount>>,
+    /// Why the configured text is not the path that was meant, and the change of the variable that gives it, if one does.
+    misread: Option<(&'static str, Option<Change>)>,
+    /// Whether another start cannot choose the user.
+    user_is_locked: bool,
     /// The metadata, or the error of the access; `None` before the access.
     pub meta: Option<Result<Metadata, Errno>>,
 }
@@ -48,7 +54,22 @@ impl PathFacts {
     pub(super) fn new(path: &Path, base: &Path, host_facts: &Rc<HostFacts>) -> Self {
         // Normalised without `.` and double slashes: `./run.sh` is shown as `run.sh`.
         let path: PathBuf = base.join(path).components().collect();
-        PathFacts { shown: text::path(&path), path, host_facts: Rc::clone(host_facts), on: OnceCell::new(), meta: None }
+        PathFacts {
+            shown: text::path(&path),
+            path,
+            host_facts: Rc::clone(host_facts),
+            on: OnceCell::new(),
+            misread: None,
+            user_is_locked: false,
+            meta: None,
+        }
+    }
+
+    /// Adds what a look at the configured text tells: quotes, a line end of Windows, or a blank that an env-file keeps.
+    pub(super) fn given_as(mut self, configured: &Path, context: &CheckContext) -> Self {
+        self.misread = configured.to_str().and_then(|text| misread(text, &context.environment));
+        self.user_is_locked = context.settings.lock_of("user").is_some();
+        self
     }
 
     /// Returns the path of an entry below this one.
@@ -75,6 +96,11 @@ impl PathFacts {
     /// Returns the platform of this process.
     pub(super) fn platform(&self) -> Platform {
         self.host_facts.platform()
+    }
+
+    /// Returns the program that started this container.
+    pub(super) fn starter(&self) -> Starter {
+        self.host_facts.starter()
     }
 
     /// Returns the metadata after `responds` has read it.
@@ -139,9 +165,65 @@ impl PathFacts {
     /// Makes the remedy for a missing or wrong mount in the words of the platform.
     pub(super) fn mount_it(&self, read_only: bool) -> Remedy {
         let target = self.path.to_string_lossy().into_owned();
+        Remedy::Start(Change::Mount { target, read_only })
+    }
+
+    /// Returns where the path lies on the host, if that is certain.
+    pub(super) fn on_host(&self) -> Option<PathBuf> {
+        self.host_path_of(&self.path)
+    }
+
+    /// Returns where any path lies on the host, if that is certain.
+    pub(super) fn host_path_of(&self, path: &Path) -> Option<PathBuf> {
         match self.platform() {
-            Platform::Host => Remedy::Do(format!("mount it: mount SOURCE {}", text::quoted(self.path.as_os_str()))),
-            Platform::Container | Platform::Pod => Remedy::Start(Change::Mount { target, read_only }),
+            Platform::Host => Some(path.to_owned()),
+            Platform::Container => host_path(self.host_facts.mounts(), path),
+            Platform::Pod => None,
+        }
+    }
+
+    /// Returns the directories of the container's own mounts, without those that may hang.
+    pub(super) fn mounted_directories(&self) -> Vec<PathBuf> {
+        let near = given(self.host_facts.mounts()).filter(|mount| !mount.is_far());
+        near.map(|mount| mount.path().to_owned()).collect()
+    }
+
+    /// Makes the remedy for a dangling link: a mount of its target at the same path.
+    pub(super) fn mount_of_link(&self, link: &Path, read_only: bool) -> Option<Remedy> {
+        let end = link_end::end_of(link, self.host_path_of(link).as_deref())?;
+        let LinkEnd::Missing { here, there } = end else { return None };
+        let target = here.to_str()?.to_owned();
+        Some(Remedy::Start(match there.as_deref().and_then(Path::to_str) {
+            Some(source) => Change::Bind { source: source.to_owned(), target, read_only },
+            None => Change::Mount { target, read_only },
+        }))
+    }
+
+    /// Makes the remedy for a directory where a file is meant: another source of its mount.
+    pub(super) fn another_file(&self) -> Remedy {
+        match self.is_mount_root() {
+            true => self.mount_it(self.mount().is_some_and(Mount::is_read_only)),
+            false => Remedy::Do("check the path of the file on the host".to_owned()),
+        }
+    }
+
+    /// Makes the remedy for another source of the mount that is there; a path below a mount needs another path.
+    pub(super) fn mount_another(&self) -> Remedy {
+        match self.is_mount_root() {
+            true => self.mount_it(self.mount().is_some_and(Mount::is_read_only)),
+            false => Remedy::Do("name another path, or replace the file by a directory".to_owned()),
+        }
+    }
+
+    /// Makes the remedy that is a command about this path: typed on the host where it is known, else told.
+    pub(super) fn by_command(&self, command: impl Fn(&str) -> String) -> Remedy {
+        let quoted = |path: &Path| text::quoted(path.as_os_str());
+        match self.on_host() {
+            Some(path) => Remedy::Start(Change::Before(command(&quoted(&path)))),
+            None if self.seems_on().is_some_and(|mount| mount.point() == b"/") => {
+                Remedy::Do(format!("in the image: {}", command(&quoted(&self.path))))
+            }
+            None => Remedy::Do(format!("{}, on the host in what is mounted", command(&quoted(&self.path)))),
         }
     }
 
@@ -163,14 +245,15 @@ impl PathFacts {
 
     /// Returns the option that makes the engine refuse a missing source, instead of making an empty directory.
     pub(super) fn refuse_missing(&self) -> String {
-        match self.platform() {
-            Platform::Pod => {
+        match self.starter() {
+            Starter::Kubernetes => {
                 "check the path on the node; `hostPath` with `type: Directory` refuses a missing one".to_owned()
             }
-            _ => format!(
+            Starter::Docker | Starter::Podman => format!(
                 "check the path on the host; `--mount type=bind,src=…,dst={}` refuses a missing one",
                 self.shown
             ),
+            _ => "check the path on the host".to_owned(),
         }
     }
 
@@ -191,8 +274,8 @@ impl PathFacts {
         answer
     }
 
-    /// Checks that the path exists. A path that may not be examined counts as existing.
-    pub(super) fn exists(&self, remedy: impl FnOnce() -> Remedy) -> CheckResult {
+    /// Checks that the path exists. A path that may not be examined counts as existing. What a link points to is mounted `read_only`.
+    pub(super) fn exists(&self, read_only: bool, remedy: impl FnOnce() -> Remedy) -> CheckResult {
         match self.meta {
             Some(Err(Errno::ENOENT)) if self.unexpanded().is_some() => {
                 let word = self.unexpanded().unwrap_or_default();
@@ -204,8 +287,18 @@ impl PathFacts {
                     .advice("write the whole path, as it is in the container")
                     .found()
             }
-            Some(Err(errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))) => {
-                self.absent(errno).remedy(remedy()).found()
+            Some(Err(_)) if self.misread.is_some() => {
+                let (because, change) = self.misread.clone().unwrap_or_default();
+                let failure = Failure::new(format!("{} does not exist", self.shown)).because(because);
+                change.map(Remedy::Start).into_iter().fold(failure, Failure::remedy).found()
+            }
+            Some(Err(Errno::ELOOP)) => {
+                let advice = Remedy::Do(format!("replace the link {} by what it should lead to", self.shown));
+                self.absent(Errno::ELOOP).remedy(if self.path.is_symlink() { advice } else { remedy() }).found()
+            }
+            Some(Err(errno @ (Errno::ENOENT | Errno::ENOTDIR))) => {
+                let of_link = self.mount_of_link(&self.path, read_only);
+                self.absent(errno).remedy(of_link.unwrap_or_else(remedy)).found()
             }
             _ => Ok(()),
         }
@@ -219,6 +312,10 @@ impl PathFacts {
 
     fn absent(&self, errno: Errno) -> Failure {
         match std::fs::read_link(&self.path) {
+            Ok(target) if errno == Errno::ELOOP => {
+                Failure::new(format!("{} is a link to {}, which leads back to it", self.shown, text::path(&target)))
+                    .because("a circle of links ends nowhere")
+            }
             Ok(target) => {
                 Failure::new(format!("{} is a link to {}, which is not there", self.shown, text::path(&target)))
                     .because("a link is resolved in the container: what it points to must be mounted, too")
@@ -249,6 +346,9 @@ impl PathFacts {
         match failures::is_sick(errno) {
             true => failures::sick(&self.shown, self.mount(), errno),
             false => AccessDenied {
+                path: &self.path,
+                on_host: self.on_host(),
+                user_is_locked: self.user_is_locked,
                 shown: &self.shown,
                 verb,
                 errno,
@@ -341,6 +441,24 @@ fn volume(mount: &Mount) -> Option<String> {
             format!("{kind} {}{}", text::bytes(name), if part { ", subPath" } else { "" })
         }
     })
+}
+
+/// Returns what an env-file keeps of a value though a shell would not, and the variable without it.
+fn misread(text: &str, environment: &Environment) -> Option<(&'static str, Option<Change>)> {
+    let bare = text.trim_end_matches('\r');
+    let quoted = |quote: char| bare.strip_prefix(quote)?.strip_suffix(quote);
+    let (because, meant) = match (quoted('"').or(quoted('\'')), bare != text, text.trim() != text) {
+        (Some(meant), ..) => ("an env-file and a pod's `value` keep quotes", meant),
+        (None, true, _) => ("the line ends as Windows ends it (CR LF): an invisible CR stands at its end", bare),
+        (None, false, true) => ("an env-file keeps blanks at the end of a line", text.trim()),
+        _ => return None,
+    };
+    let given = environment.iter().find_map(|(name, value)| {
+        let (name, value) = (name.to_str()?, value.to_str()?);
+        let ours = name.starts_with("TRAINIT_") && value.contains(text);
+        ours.then(|| Change::Env { name: name.to_owned(), value: Some(value.replace(text, meant)) })
+    });
+    Some((because, given))
 }
 
 /// Returns whether a text is the name of a variable.

@@ -109,7 +109,7 @@ impl Commit {
             Some(repository) => failure.because(why(repository)),
             None => failure.because("it is in no git repository that can be seen here"),
         }
-        .advice("mount the whole repository, or give it: docker run -e TRAINIT_CODE_COMMIT=$(git rev-parse HEAD) …")
+        .advice("mount the whole repository, or give it as a variable: TRAINIT_CODE_COMMIT=$(git rev-parse HEAD)")
         .found()
     }
 

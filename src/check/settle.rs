@@ -109,9 +109,23 @@ impl SettledUser<'_> {
     /// The kernel refuses the switch (115); any mistake in the configuration (78); a code directory whose file system does not answer
     /// (212).
     pub fn load(self) -> Result<(Loaded, Entered), Box<UnusableConfig>> {
+        self.load_after(|_, _, _| {})
+    }
+
+    /// Does the same, but first does something as that user. What it brings into the code directory is read.
+    ///
+    /// # Errors
+    /// Those of `load`.
+    pub fn load_after(
+        self,
+        first: impl FnOnce(&TrustedLayers<'_>, &Settings, &Entered),
+    ) -> Result<(Loaded, Entered), Box<UnusableConfig>> {
         let SettledUser { trusted, settings, identity } = self;
         match enter(identity, &trusted) {
-            Ok(entered) => Ok((trusted.finish()?, entered)),
+            Ok(entered) => {
+                first(&trusted, &settings, &entered);
+                Ok((trusted.finish()?, entered))
+            }
             Err(error) => Err(Box::new(UnusableConfig { error, settings })),
         }
     }

@@ -162,11 +162,9 @@ impl<'a> TaskInfo<'a> {
 /// Makes the failure for a process that could not start (fork(2), pipe(2)). Only an unambiguous errno is called a limit.
 fn not_started(name: &str, errno: Errno) -> Failure {
     let (because, advice) = match errno {
-        Errno::EAGAIN => ("a limit of processes is reached", "raise the limit: docker run --pids-limit, ulimit -u"),
-        Errno::ENOMEM => ("there is no memory for another process", "raise the limit: docker run --memory"),
-        Errno::EMFILE | Errno::ENFILE => {
-            ("a limit of open files is reached", "raise the limit: docker run --ulimit nofile=65536")
-        }
+        Errno::EAGAIN => ("a limit of processes is reached", "raise the limit of processes"),
+        Errno::ENOMEM => ("there is no memory for another process", "raise the limit of memory"),
+        Errno::EMFILE | Errno::ENFILE => ("a limit of open files is reached", "raise the limit of open files to 65536"),
         _ => (
             "a sandbox (seccomp) or an emulator refuses the system call",
             "allow clone, fork, pipe2 and wait4 in the seccomp profile",

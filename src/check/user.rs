@@ -4,27 +4,31 @@
 use super::rules::Rules;
 use super::step::{CheckResult, Failure, Step, Target};
 use super::task::CheckTask;
-use super::{Check, CheckContext, FindingFacts, HostFacts, Transient};
+use super::unmet_user::{RunningUser, UnmetUser, unmet};
+use super::{Change, Check, CheckContext, FindingFacts, HostFacts, Remedy, Transient};
 use crate::config::{Severity, ValueOrigin};
-use crate::identity::{Assumed, groups_of_devices};
+use crate::identity::{Assumed, WorkloadIdentity, accounts, groups_of_devices};
 use nix::sys::stat::{SFlag, fstat};
 use protocol::exit_code::FailureFamily;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::rc::Rc;
-use sys::environment::Environment;
 use sys::{Root, credentials};
 
 /// The user and the facts that the checks use.
 pub(super) struct UserTarget {
     assumed: Rc<Assumed>,
-    /// The variable that asks for another user, and that user's id.
-    asked: Option<(&'static str, u32)>,
+    /// What variables ask for in vain.
+    asked: Option<UnmetUser>,
     /// Whether USER or LOGNAME is set.
     named: bool,
     /// The standard streams that this user may not open by name.
     closed: Vec<&'static str>,
     root: Root,
     groups: Vec<u32>,
+    /// HOME, before trainit changed it.
+    inherited_home: Option<PathBuf>,
 }
 
 const fn check(id: &'static str, about: &'static str, remedy: &'static str) -> Check {
@@ -36,8 +40,8 @@ pub(super) const STEPS: &[Step<UserTarget>] = &[
     Step {
         check: check(
             "user.asked",
-            "NB_UID or PUID names the user that runs: only a container that starts as root can follow them",
-            "`docker run --user root`, or `--user UID:GID`",
+            "NB_UID, NB_GID, NB_USER, PUID, PGID name the user that runs: only a container that starts as root can follow them",
+            "`--user root`, or `--user UID:GID`",
         ),
         base: false,
         ask: UserTarget::is_asked_for,
@@ -55,7 +59,7 @@ pub(super) const STEPS: &[Step<UserTarget>] = &[
         check: check(
             "user.stdio",
             "in a container: this user can open /dev/stdout and /dev/stderr by name, where they are pipes or terminals",
-            "`docker run --user UID:GID`, or the capability CHOWN",
+            "`--user UID:GID`, or the capability CHOWN",
         ),
         base: false,
         ask: UserTarget::has_streams,
@@ -64,7 +68,7 @@ pub(super) const STEPS: &[Step<UserTarget>] = &[
         check: check(
             "user.device_groups",
             "this user is in the groups of /dev/kfd, /dev/dri/renderD* and /dev/infiniband, where only they may use the devices",
-            "`docker run --group-add GID`",
+            "`--group-add GID`",
         ),
         base: false,
         ask: UserTarget::has_device_groups,
@@ -81,12 +85,8 @@ pub(super) fn plan<'a>(context: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<
     let of_session = assumed.identity.switch.is_some() && !assumed.streams;
     let user = UserTarget {
         assumed: Rc::clone(assumed),
-        asked: asked(&context.environment, assumed.identity.uid).filter(|_| {
-            !root
-                && assumed.identity.switch.is_none()
-                && context.settings.user.origin == ValueOrigin::Default
-                && context.settings.lock_of("user").is_none()
-        }),
+        asked: asked(context, &assumed.identity),
+        inherited_home: context.inherited_home.clone(),
         named: ["USER", "LOGNAME"].iter().any(|name| context.environment.get(name).is_some()),
         // Examined here, because a check process has other streams.
         closed: match root || !assumed.identity.container || of_session {
@@ -99,13 +99,19 @@ pub(super) fn plan<'a>(context: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<
     CheckTask::of_machine(STEPS, rules, user).into_iter().collect()
 }
 
-/// Returns the first variable that names another user by number. The defaults of docker-stacks' images do not count.
-fn asked(environment: &Environment, own: u32) -> Option<(&'static str, u32)> {
-    if environment.text("NB_UID") == Some("1000") && environment.text("NB_USER") == Some("jovyan") {
+/// Returns what variables ask for and a start without root cannot do, if they count.
+fn asked(context: &CheckContext, identity: &WorkloadIdentity) -> Option<UnmetUser> {
+    let counts = context.settings.user.origin == ValueOrigin::Default && context.settings.lock_of("user").is_none();
+    let given =
+        ["NB_UID", "NB_GID", "NB_USER", "PUID", "PGID"].iter().any(|name| context.environment.get(name).is_some());
+    if !counts || !given || identity.uid == 0 || identity.switch.is_some() {
         return None;
     }
-    let number = |name| Some((name, environment.text(name)?.parse().ok()?));
-    ["NB_UID", "PUID"].into_iter().find_map(number).filter(|(_, uid)| *uid != own)
+    let account = identity.account.as_ref().filter(|account| account.listed);
+    let name = account.map(|account| account.name.to_string_lossy());
+    let users = accounts::users(&context.root.read("/etc/passwd").unwrap_or_default());
+    let own = RunningUser { uid: identity.uid, gid: identity.gid, name: name.as_deref() };
+    unmet(&context.environment, &users, own)
 }
 
 fn closed_streams(uid: u32) -> Vec<&'static str> {
@@ -123,15 +129,23 @@ fn is_closed(fd: &impl AsFd, uid: u32) -> bool {
     stream && other && found.st_mode & 0o002 == 0
 }
 
+fn user_change(uid: u32, gid: u32) -> Remedy {
+    Remedy::Start(Change::User { uid, gid })
+}
+
 impl UserTarget {
     fn is_asked_for(&mut self) -> CheckResult {
-        let Some((name, uid)) = self.asked else { return Ok(()) };
-        let own = self.assumed.identity.uid;
-        Failure::new(format!("{name} asks for user {uid}, and {own} runs"))
+        let Some(UnmetUser { what, variables, numbers }) = self.asked.take() else { return Ok(()) };
+        let failure = Failure::new(what)
             .because("only a container that starts as root can become another user")
-            .advice(format!("docker run --user root …: trainit then becomes {uid} before anything else"))
-            .advice(format!("docker run --user {uid} …: without root, and without {name}"))
-            .found()
+            .remedy(Remedy::Start(Change::User { uid: 0, gid: 0 }));
+        match numbers {
+            Some(numbers) => failure.advice(format!(
+                "then trainit becomes that user before anything else; or start it as {numbers}, without {variables}"
+            )),
+            None => failure.advice("then trainit becomes that user before anything else"),
+        }
+        .found()
     }
 
     fn has_name(&mut self) -> CheckResult {
@@ -152,7 +166,8 @@ impl UserTarget {
         let uid = self.assumed.identity.uid;
         Failure::new(format!("{} cannot be opened by user {uid}", self.closed.join(" and ")))
             .because("it is another user's, and could not be given away; writing to it without its name works")
-            .advice(format!("docker run --user {uid} …, or --cap-add CHOWN"))
+            .remedy(user_change(uid, self.assumed.identity.gid))
+            .advice("or with the capability CHOWN")
             .found()
     }
 
@@ -162,15 +177,34 @@ impl UserTarget {
         missing.retain(|gid| *gid != identity.gid && !self.groups.contains(gid) && identity.uid != 0);
         missing.sort_unstable();
         missing.dedup();
-        let flags: Vec<String> = missing.iter().map(|gid| format!("--group-add {gid}")).collect();
-        if flags.is_empty() {
+        if missing.is_empty() {
             return Ok(());
         }
         let groups: Vec<String> = missing.iter().map(u32::to_string).collect();
-        Failure::new(format!("devices of group {} are closed to user {}", groups.join(", "), identity.uid))
-            .because("they are in this container, but only their group may use them")
-            .advice(format!("docker run {} …", flags.join(" ")))
-            .found()
+        let failure =
+            Failure::new(format!("devices of group {} are closed to user {}", groups.join(", "), identity.uid))
+                .because("they are in this container, but only their group may use them");
+        missing.into_iter().fold(failure, |failure, gid| failure.remedy(Remedy::Start(Change::GroupAdd(gid)))).found()
+    }
+}
+
+impl UserTarget {
+    /// Returns whether this user has no account, and would get one as a member of group 0: in images for any number of a user.
+    fn lacks_group_0(&self) -> bool {
+        let identity = &self.assumed.identity;
+        let is_open = |found: std::fs::Metadata| found.gid() == 0 && found.mode() & 0o020 != 0;
+        let is_asked =
+            identity.container && identity.switch.is_none() && identity.gid != 0 && !self.groups.contains(&0);
+        is_asked && std::fs::metadata(self.root.path("/etc/passwd")).is_ok_and(is_open)
+    }
+
+    /// Returns the inherited home that is closed to this user, and the group that may write there.
+    fn group_of_home(&self) -> Option<(PathBuf, u32)> {
+        let home = self.inherited_home.as_ref().filter(|_| self.assumed.made)?;
+        let found = std::fs::metadata(home).ok().filter(|found| found.is_dir() && found.mode() & 0o030 == 0o030)?;
+        let identity = &self.assumed.identity;
+        let is_own = found.gid() == identity.gid || self.groups.contains(&found.gid());
+        (identity.switch.is_none() && !is_own && found.gid() != 0).then(|| (home.clone(), found.gid()))
     }
 }
 
@@ -187,12 +221,18 @@ impl Target for UserTarget {
         let mut words = vec![format!("{}:{}", identity.uid, identity.gid)];
         if let Some(account) = &identity.account {
             let name = text::os(&account.name);
-            words.push(if account.listed { name } else { format!("{name}, which /etc/passwd did not know") });
+            let uid = identity.uid;
+            let how = if self.lacks_group_0() { format!(" (a start as {uid}:0 adds it)") } else { String::new() };
+            words.push(if account.listed { name } else { format!("{name}, which /etc/passwd did not know{how}") });
         }
         words.extend(identity.switch.as_ref().map(|switch| format!("asked for by {}", switch.by)));
         let home = self.assumed.home.as_ref().map(|home| text::path(home));
         words.extend(
             home.map(|home| if self.assumed.made { format!("a new home in {home}") } else { format!("home {home}") }),
+        );
+        words.extend(
+            self.group_of_home()
+                .map(|(home, gid)| format!("because {} is for group {gid}, which a start can add", text::path(&home))),
         );
         let quiet = identity.switch.is_none() && !self.assumed.made;
         (!quiet || identity.account.as_ref().is_some_and(|account| !account.listed)).then(|| words.join(", "))
@@ -219,7 +259,7 @@ mod tests {
     use super::super::{Finding, Status};
     use super::*;
     use crate::config::Settings;
-    use crate::identity::{KnownUser, Switch, WorkloadIdentity};
+    use crate::identity::{KnownUser, Switch};
 
     fn user(listed: bool, switch: bool) -> UserTarget {
         let account = KnownUser { name: "me".into(), listed, ..KnownUser::default() };
@@ -228,7 +268,15 @@ mod tests {
             WorkloadIdentity { uid: 7, gid: 8, switch, account: Some(account), ..WorkloadIdentity::default() };
         let assumed = Rc::new(Assumed { identity, home: Some("/home/me".into()), ..Assumed::default() });
         let root = Root::at("/no/such/root");
-        UserTarget { assumed, asked: None, named: true, closed: Vec::new(), root, groups: vec![44] }
+        UserTarget {
+            assumed,
+            asked: None,
+            named: true,
+            closed: Vec::new(),
+            root,
+            groups: vec![44],
+            inherited_home: None,
+        }
     }
 
     fn walked(mut user: UserTarget) -> Vec<Finding> {
@@ -252,22 +300,15 @@ mod tests {
 
     #[test]
     fn what_a_user_lacks_is_told() {
+        let (what, variables) = ("NB_UID asks for user 9, and 7 runs".to_owned(), "NB_UID".to_owned());
+        let asked = UnmetUser { what, variables, numbers: Some("9:8".to_owned()) };
         assert_eq!(
-            warned(UserTarget { asked: Some(("NB_UID", 9)), ..user(true, false) }),
+            warned(UserTarget { asked: Some(asked), ..user(true, false) }),
             "NB_UID asks for user 9, and 7 runs"
         );
         assert_eq!(warned(UserTarget { named: false, ..user(false, false) }), "user 7 has no name");
         let closed = UserTarget { closed: vec!["/dev/stdout", "/dev/stderr"], ..user(true, true) };
         assert_eq!(warned(closed), "/dev/stdout and /dev/stderr cannot be opened by user 7");
-    }
-
-    #[test]
-    fn only_variables_that_name_somebody_else_ask() {
-        let of = |variables: &[(&str, &str)]| asked(&variables.iter().copied().collect(), 7);
-        assert_eq!(of(&[("NB_UID", "7"), ("PUID", "9")]), None);
-        assert_eq!(of(&[("NB_UID", "x"), ("PUID", "9")]), Some(("PUID", 9)));
-        assert_eq!(of(&[("NB_UID", "1000"), ("NB_USER", "jovyan")]), None);
-        assert_eq!(of(&[]), None);
     }
 
     #[test]

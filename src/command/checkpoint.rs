@@ -3,7 +3,7 @@
 
 use super::CommandOutput;
 use crate::error::{Error, ErrorKind, Result};
-use protocol::handover::Phase;
+use protocol::handover::{MirrorState, Phase};
 use protocol::state_file::{CHECKPOINT_REQUEST, StateRecord};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,19 +19,32 @@ const TAKEN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// No workload that is ready to save (1), no configured way to save (78), or no checkpoint in time (1).
-pub(super) fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<CommandOutput> {
+pub(super) fn run(instance: Option<&Path>, wait: Option<Duration>, mirrored: bool) -> Result<CommandOutput> {
+    if mirrored && wait.is_none() {
+        return Err(Error::usage("--mirrored says what is waited for").hint("trainit checkpoint --wait 5m --mirrored"));
+    }
     let (directory, before) = find(instance)?;
-    may_save(&before, wait.is_some())?;
+    may_save(&before, wait.is_some(), mirrored)?;
     request(&directory)?;
     let asked = |now: &StateRecord| (now.asks > before.asks).then(|| CommandOutput::well("asked for a checkpoint"));
     let answer = wait_for(&directory, &before, TAKEN, &asked)?;
     let Some(limit) = wait else { return Ok(answer) };
     wait_for(&directory, &before, limit, &|now| match &now.saved {
         Some(saved) if saved.fresh && now.saved != before.saved => {
-            Some(CommandOutput::well(format!("checkpoint {} is complete", text::line(&saved.path))))
+            let there = now.mirror.as_ref().is_some_and(|mirror| is_there(mirror, &saved.path));
+            let words = match mirrored {
+                true => format!("checkpoint {} is complete, and in the mirror", text::line(&saved.path)),
+                false => format!("checkpoint {} is complete", text::line(&saved.path)),
+            };
+            (!mirrored || there).then(|| CommandOutput::well(words))
         }
         _ => None,
     })
+}
+
+/// Returns whether this checkpoint is the newest that the mirror has. One that a newer one overtook is no longer waited for.
+fn is_there(mirror: &MirrorState, path: &str) -> bool {
+    mirror.newest.as_ref().is_some_and(|newest| newest.path == path)
 }
 
 fn find(instance: Option<&Path>) -> Result<(PathBuf, StateRecord)> {
@@ -48,7 +61,7 @@ fn find(instance: Option<&Path>) -> Result<(PathBuf, StateRecord)> {
     }
 }
 
-fn may_save(record: &StateRecord, waits: bool) -> Result<()> {
+fn may_save(record: &StateRecord, waits: bool, mirrored: bool) -> Result<()> {
     if !record.can_save {
         return Err(Error::config("nothing is configured that makes the trainer save and go on")
             .hint("checkpoint.signal: USR1, if the trainer saves on that signal")
@@ -56,6 +69,9 @@ fn may_save(record: &StateRecord, waits: bool) -> Result<()> {
     }
     if waits && !record.watches {
         return Err(Error::config("--wait cannot see a checkpoint appear").hint("checkpoint.dir: where they appear"));
+    }
+    if mirrored && record.mirror.is_none() {
+        return Err(Error::config("this process uploads to no mirror").hint("checkpoint.mirror: s3://BUCKET/runs/NAME"));
     }
     if !matches!(record.phase, Phase::Running | Phase::Checkpointing) {
         return Err(failure(format!("nothing runs that could save: {}", record.phase.word())));
@@ -90,10 +106,22 @@ fn wait_for(
             return Ok(answer);
         }
         if Instant::now() >= until {
-            let limit = humantime::format_duration(limit);
-            return Err(failure(format!("no new checkpoint is complete after {limit}")));
+            return Err(failure(late(&now, before, limit)));
         }
         std::thread::sleep(LOOK);
+    }
+}
+
+/// Returns what is missing when the time is over.
+fn late(now: &StateRecord, before: &StateRecord, limit: Duration) -> String {
+    let limit = humantime::format_duration(limit);
+    match &now.saved {
+        Some(saved) if saved.fresh && now.saved != before.saved => {
+            let why = now.mirror.as_ref().and_then(|mirror| mirror.failed.as_deref());
+            let why = why.map_or(String::new(), |why| format!(": {}", text::line(why)));
+            format!("checkpoint {} is complete, and not in the mirror after {limit}{why}", text::line(&saved.path))
+        }
+        _ => format!("no new checkpoint is complete after {limit}"),
     }
 }
 

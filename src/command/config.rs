@@ -3,7 +3,7 @@
 
 use crate::config::{
     ConfigNode, ConfigRow, Content, FROM_FILES, IMAGE_DIRECTORY, IMAGE_FILE, Loaded, ValueOrigin, find_key,
-    no_place_elsewhere, parse_bytes, read_file, schema as words, shown, together,
+    parse_bytes, read_file, schema as words, shown, together,
 };
 use crate::error::{Error, Result};
 use serde_json::{Value as Json, json};
@@ -101,9 +101,6 @@ pub fn is_trusted(file: &Path) -> bool {
 /// # Errors
 /// All mistakes in the file as one error (78).
 pub fn check(file: &Path) -> Result<String> {
-    if let Some(Err(error)) = file.to_str().map(no_place_elsewhere) {
-        return Err(Error::config(format!("config check: {error}")).hint(error.hint()));
-    }
     let name = shown(&file.display().to_string());
     let bytes = read_file(file).map_err(|error| Error::config(format!("{name} cannot be read")).caused_by(error))?;
     let layer = parse_bytes(&bytes, file).map_err(together)?;
@@ -130,14 +127,6 @@ pub fn template() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_url_in_the_place_of_the_file_is_refused_as_a_start_refuses_it() {
-        let error = check(Path::new("s3://me:t0psecret@bucket/trainit.yaml")).unwrap_err();
-        let told = format!("{error:#}");
-        assert!(told.contains("a URL is not a path in the container") && told.contains("mount the bucket"), "{told}");
-        assert!(!told.contains("t0psecret") && error.exit().code() == 78, "{told}");
-    }
 
     #[test]
     fn a_url_in_the_place_of_a_path_is_refused_with_its_key_and_without_its_secret() {

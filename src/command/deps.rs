@@ -1,4 +1,4 @@
-//! `trainit deps install|status|prune`: the dependency step alone.
+//! `trainit deps install|status|freeze|prune`: the dependency step alone.
 
 use super::{CommandInput, CommandOutput};
 use crate::check::CheckContext;
@@ -34,6 +34,15 @@ pub(super) fn status(asked: &CommandInput) -> Result<CommandOutput> {
     let Some(status) = deps::status(&request(&scene))? else { return Ok(CommandOutput::well("nothing to install")) };
     let exit = if status.current { Exit::Success } else { Exit::Failure };
     Ok(CommandOutput { text: text(&status), exit })
+}
+
+/// Lists what the workload's Python can import, as a requirements file.
+///
+/// # Errors
+/// An invalid configuration (78), or a missing Python (116).
+pub(super) fn freeze(asked: &CommandInput) -> Result<CommandOutput> {
+    let scene = context(asked)?;
+    Ok(CommandOutput::well(deps::freeze(&request(&scene))?.text))
 }
 
 /// Removes unused entries of the store and unused overlays.

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 /// An invalid configuration (78).
 pub(super) fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
     let began = SystemTime::now();
-    let (context, notes, mut console) = checking::stage(asked)?;
+    let (context, notes, mut console) = checking::prepared(asked)?;
     let findings = check::run(&context, Some(&checking::family("gpu")), &mut || {}, &mut |_| {});
     let exit = check::verdict(&findings).unwrap_or(Exit::Success);
     let gpus = inventory(&context, &findings);
@@ -27,5 +27,5 @@ pub(super) fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
     report::print(&report::inventory(&gpus));
     notes.iter().for_each(|note| console.line(note));
     findings.iter().for_each(|finding| console.finding(finding));
-    Ok(CommandOutput { text: tell_end(&context, &findings, exit, &mut console), exit })
+    Ok(CommandOutput { text: tell_end(&context, &findings, 0, exit, None, &mut console), exit })
 }

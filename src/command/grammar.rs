@@ -1,8 +1,7 @@
 //! The command line's grammar for clap, generated from the table of sub-commands, and typed access to what clap has read.
 
-use super::table::{
-    CommandOption, GENERATED, Operand, OperandKind, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind,
-};
+use super::generated_words::GENERATED;
+use super::table::{CommandOption, Operand, OperandKind, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind, Task};
 use crate::config::{ConfigValue, ValueError};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -43,10 +42,10 @@ pub fn fill(line: Command, row: &'static Subcommand) -> Command {
         .args(row.all_options().map(option))
         .args(row.operand.map(operand))
         .subcommands(row.actions.iter().map(line_of));
-    match (row.actions.is_empty(), row.options.is_empty()) {
+    match (row.actions.is_empty(), row.task) {
         (true, _) => command,
-        (false, true) => command.subcommand_required(true).arg_required_else_help(true),
-        (false, false) => command.args_conflicts_with_subcommands(true),
+        (false, Task::Elsewhere) => command.subcommand_required(true).arg_required_else_help(true),
+        (false, _) => command.args_conflicts_with_subcommands(true),
     }
 }
 
@@ -77,7 +76,9 @@ fn option(row: &'static CommandOption) -> Arg {
 fn operand(row: Operand) -> Arg {
     let argument = Arg::new(row.name).value_name(row.name).help(row.about);
     match row.kind {
-        OperandKind::File => argument.value_parser(value_parser!(PathBuf)).required(true),
+        OperandKind::File | OperandKind::Directory => argument.value_parser(value_parser!(PathBuf)).required(true),
+        OperandKind::MaybePath => argument.value_parser(value_parser!(PathBuf)),
+        OperandKind::Paths => argument.value_parser(value_parser!(PathBuf)).action(ArgAction::Append).num_args(0..),
         OperandKind::Command | OperandKind::MaybeCommand => argument
             .value_parser(value_parser!(OsString))
             .action(ArgAction::Append)
@@ -123,6 +124,11 @@ impl GivenValues<'_> {
     /// Returns a path.
     pub fn path(self, name: &str) -> Option<PathBuf> {
         self.value(name)
+    }
+
+    /// Returns several paths.
+    pub fn paths(self, name: &str) -> Vec<PathBuf> {
+        self.values(name)
     }
 
     /// Returns a duration.

@@ -1,7 +1,8 @@
 //! `trainit health`: one line and an exit code for HEALTHCHECK and Kubernetes probes. It reads the state file and no configuration, so
 //! that it answers in a few milliseconds. If the workload serves a port, it is asked too.
 
-use super::{CommandOutput, probe};
+use super::CommandOutput;
+use crate::service_probe;
 use protocol::exit_code::Exit;
 use protocol::handover::Phase;
 use protocol::state_file::StateRecord;
@@ -17,7 +18,7 @@ pub(super) fn run(instance: Option<&Path>, live: bool) -> CommandOutput {
                 &record,
                 state_dir::is_alive(record.supervisor),
                 live,
-                asked.and_then(|service| probe::ask(service).err().map(|error| error.to_string())),
+                asked.and_then(|service| service_probe::ask(service).err().map(|error| error.to_string())),
             )
         }
         // A supervisor that has just started, or that keeps no state, counts as alive, but not as ready.
@@ -86,8 +87,11 @@ mod tests {
             Phase::Hooks,
             Phase::Checking,
             Phase::Installing,
+            Phase::Staging,
             Phase::Starting,
+            Phase::Restoring,
             Phase::Stopping,
+            Phase::Mirroring,
             Phase::Holding,
             Phase::Ended,
         ] {
@@ -110,9 +114,15 @@ mod tests {
 
     #[test]
     fn live_is_every_phase_while_the_supervisor_is_there() {
-        for phase in
-            [Phase::Configuring, Phase::Hooks, Phase::Checking, Phase::Installing, Phase::Stopping, Phase::Holding]
-        {
+        for phase in [
+            Phase::Configuring,
+            Phase::Hooks,
+            Phase::Checking,
+            Phase::Installing,
+            Phase::Staging,
+            Phase::Stopping,
+            Phase::Holding,
+        ] {
             assert_eq!(code(phase, true, true), 0, "{phase:?}");
         }
         assert_eq!(code(Phase::Running, false, true), 1);

@@ -1,6 +1,7 @@
 //! The text of `trainit --help`. It fits a screen of 24 lines and 80 columns, which a test checks.
 
-use super::table::{GENERATED, SUBCOMMANDS, SubcommandKind};
+use super::generated_words::GENERATED;
+use super::table::{SUBCOMMANDS, SubcommandKind};
 use crate::config::Settings;
 use crate::mode;
 
@@ -9,14 +10,13 @@ pub(super) fn text() -> String {
     let rows = synopses();
     let width = rows.iter().map(|(usage, _)| usage.chars().count()).max().unwrap_or_default();
     let rows: String = rows.iter().map(|(usage, what)| format!("  {usage:width$}  {what}\n")).collect();
-    let modes = modes().join(", ");
+    let (modes, generated) = (modes().join(", "), GENERATED.first().unwrap_or(&""));
     format!(
         "trainit: the entrypoint for machine-learning containers\n\n{rows}
-Options of a start:
+Options of a start (for packagers: trainit --generate {generated}|…):
   --mode MODE       {modes}, or a mode of the configuration
   --config FILE     a configuration file more
   --set KEY=VALUE   one setting, such as gpu.count=2 (repeatable)
-
 Each setting is a variable, too (TRAINIT_GPU_COUNT): see trainit config template"
     )
 }
@@ -32,7 +32,6 @@ fn synopses() -> Vec<(String, &'static str)> {
             lines.push((format!("trainit {} {}", row.name, row.synopsis()), row.summary));
         }
     }
-    lines.push((format!("trainit --generate {}|…", GENERATED.first().unwrap_or(&"")), "for packagers"));
     lines
 }
 

@@ -11,15 +11,31 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Files of an interactive bash that is no login shell: Debian's and Red Hat's.
-const BASH: [&str; 2] = ["/etc/bash.bashrc", "/etc/bashrc"];
+/// Files of shells that do not read /etc/profile, Debian's and Red Hat's, each with the line that is added to it.
+const FILES: [(&str, &str); 5] = [
+    ("/etc/bash.bashrc", LINE),
+    ("/etc/bashrc", LINE),
+    ("/etc/zsh/zshrc", ZSH_LINE),
+    ("/etc/zsh/zprofile", ZSH_LINE),
+    ("/etc/zshrc", ZSH_LINE),
+];
 
-/// The line that is added to these files.
 const LINE: &str = "[ ! -r /etc/profile.d/zz-trainit.sh ] || . /etc/profile.d/zz-trainit.sh\n";
+const ZSH_LINE: &str = "[ ! -r /etc/profile.d/zz-trainit.sh ] || emulate sh -c '. /etc/profile.d/zz-trainit.sh'\n";
+
+/// The directory of fish's files, and the one for it: fish knows `export`, but not `unset`.
+const FISH: &str = "/etc/fish/conf.d";
+const FISH_TEXT: &str = "\
+# Written by `trainit env --install`: shells beside a container's first process get the workload's environment.
+if status is-interactive; and test -z \"$TRAINIT$TRAINIT_SESSION\"
+    set -gx TRAINIT_SESSION none
+    trainit env 2>/dev/null | string match -rv '^unset ' | source
+end
+";
 
 const HEAD: &[u8] = b"\
 # Written by `trainit env --install`: shells beside a container's first process get the workload's environment.
-if [ -r \"${TRAINIT_SESSION-}\" ]; then
+if [ -O \"${TRAINIT_SESSION-}\" ]; then
     . \"$TRAINIT_SESSION\"
 else
 ";
@@ -40,12 +56,17 @@ fi
 pub(super) fn run(path: Option<&OsStr>) -> Result<CommandOutput> {
     let mut written = vec![FILE.to_owned()];
     write(Path::new(FILE), &text(path)).map_err(|error| refused(FILE, error))?;
-    for file in BASH.iter().filter(|file| Path::new(file).is_file()) {
+    for (file, line) in FILES.iter().filter(|(file, _)| Path::new(file).is_file()) {
         let old = fs::read(file).map_err(|error| refused(file, error))?;
-        if let Some(new) = with_line(&old) {
+        if let Some(new) = with_line(&old, line) {
             write(Path::new(file), &new).map_err(|error| refused(file, error))?;
             written.push((*file).to_owned());
         }
+    }
+    if Path::new(FISH).is_dir() {
+        let file = format!("{FISH}/zz-trainit.fish");
+        write(Path::new(&file), FISH_TEXT.as_bytes()).map_err(|error| refused(&file, error))?;
+        written.push(file);
     }
     Ok(CommandOutput::well(format!("wrote {}\n", written.join(", "))))
 }
@@ -55,10 +76,10 @@ fn text(path: Option<&OsStr>) -> Vec<u8> {
 }
 
 /// Adds the line; `None` if it is already there.
-fn with_line(old: &[u8]) -> Option<Vec<u8>> {
+fn with_line(old: &[u8], line: &str) -> Option<Vec<u8>> {
     let there = old.windows(FILE.len()).any(|part| part == FILE.as_bytes());
     let end: &[u8] = if old.is_empty() || old.ends_with(b"\n") { b"" } else { b"\n" };
-    (!there).then(|| [old, end, LINE.as_bytes()].concat())
+    (!there).then(|| [old, end, line.as_bytes()].concat())
 }
 
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -111,8 +132,8 @@ mod tests {
 
     #[test]
     fn a_line_is_added_once() {
-        let once = with_line(b"x").unwrap();
+        let once = with_line(b"x", LINE).unwrap();
         assert_eq!(once, [b"x\n", LINE.as_bytes()].concat());
-        assert_eq!(with_line(&once), None);
+        assert_eq!(with_line(&once, LINE), None);
     }
 }

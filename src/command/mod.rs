@@ -1,31 +1,42 @@
 //! The sub-commands that start nothing, one file each. This file reads their command line and calls them. They return their text for
 //! stdout; errors go to stderr.
 
+mod askpass;
 mod check;
 mod checkpoint;
 pub mod config;
 mod deps;
 mod env;
 mod generate;
+mod generated_words;
 mod gpu;
 pub mod grammar;
 mod health;
 mod help;
+mod history;
+mod inject;
 mod install;
-mod probe;
+mod program_file;
+pub mod recipes;
 mod rehearse;
+mod stage;
 mod status;
 pub mod table;
 
+pub use askpass::answer_git;
+
 use crate::check::{SettledUser, settle};
 use crate::cli;
-use crate::config::{ConfigOptions, ConfigSources, Loaded};
+use crate::code::{self, BroughtCode, CodeQuestion};
+use crate::config::{ConfigOptions, ConfigSources, Loaded, Settings, TrustedLayers, no_place_elsewhere};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Entered;
 use crate::report;
 use grammar::GivenValues;
+use history::HistoryView;
 use protocol::exit_code::Exit;
 use protocol::state_file::ProcessIdentity;
+use status::StatusForm;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -54,6 +65,21 @@ impl CommandInput {
         let (loaded, entered) = self.settled(|settled| Ok(settled.load()?))?;
         report::trace::follow(&loaded.settings);
         Ok((loaded, entered))
+    }
+
+    /// Does the same, but first brings the code that `code.from` names, as a start does.
+    fn load_with_code(&self, tell: &mut dyn FnMut(&str)) -> Result<(Loaded, Entered, Option<BroughtCode>)> {
+        let mut code = None;
+        let loaded = self.settled(|settled| {
+            let bring = |trusted: &TrustedLayers<'_>, settings: &Settings, entered: &Entered| {
+                code = code::bring(&CodeQuestion::of(trusted, settings), entered, tell);
+            };
+            Ok(settled.load_after(bring)?)
+        });
+        let code = code.transpose()?;
+        let (loaded, entered) = loaded?;
+        report::trace::follow(&loaded.settings);
+        Ok((loaded, entered, code))
     }
 
     /// Becomes the workload's user, without reading files that may come from a mount.
@@ -136,21 +162,39 @@ fn dispatch(task: Task, given: GivenValues<'_>) -> Result<CommandOutput> {
     let (json, instance) = (given.flag("json"), given.path("instance"));
     let input = || CommandInput::new(given);
     match task {
-        Task::Check => check::run(&input(), json, &given.texts("only")),
+        Task::Check => check::run(&input(), json, &given.texts("only"), given.text("as").as_deref()),
         Task::Gpu => gpu::run(&input(), json),
         Task::GpuInstallProbe => gpu::install::run(given.path("path").as_deref()),
         Task::DepsInstall => deps::install(&input()),
         Task::DepsStatus => deps::status(&input()),
+        Task::DepsFreeze => deps::freeze(&input()),
         Task::DepsPrune => deps::prune(&input(), given.time("unused"), given.flag("dry-run")),
         Task::ConfigShow => Ok(CommandOutput::well(config::show(&input().load()?.0, json))),
         Task::ConfigCheck => check_file(&given.path("FILE").unwrap_or_default(), &input()).map(CommandOutput::well),
         Task::ConfigSchema => Ok(CommandOutput::well(config::schema())),
-        Task::ConfigTemplate => Ok(CommandOutput::well(config::template())),
+        Task::ConfigTemplate => match given.text("for") {
+            Some(engine) => recipes::recipe(&engine).map(CommandOutput::well),
+            None => Ok(CommandOutput::well(config::template())),
+        },
         Task::Env if given.flag("install") => install::run(std::env::var_os("PATH").as_deref()),
         Task::Env => env::run(&input(), json),
-        Task::Status => status::run(instance.as_deref(), json),
-        Task::Checkpoint => checkpoint::run(instance.as_deref(), given.time("wait")),
+        Task::Status => status::run(&input(), instance.as_deref(), StatusForm::of(json, given.flag("metrics"))),
+        Task::Checkpoint => checkpoint::run(instance.as_deref(), given.time("wait"), given.flag("mirrored")),
+        Task::History => {
+            let view = HistoryView { json, follow: given.flag("follow") };
+            let directory = given.path("DIR");
+            directory.iter().try_for_each(|directory| local("history", directory))?;
+            history::run(&input(), directory, view)
+        }
         Task::Rehearse => rehearse::run(input(), given.time("after").unwrap_or_default(), given.command()),
+        Task::Stage => stage::run(&input(), &given.paths("PATH"), given.flag("dry-run")),
+        Task::StageStatus => stage::status(&input()),
+        Task::StagePrune => stage::prune(&input(), given.time("unused"), given.flag("dry-run")),
+        Task::Inject => {
+            let directory = given.path("DIR").unwrap_or_default();
+            local("inject", &directory)?;
+            inject::run(&directory)
+        }
         Task::Health => Ok(health::run(instance.as_deref(), given.flag("live"))),
         Task::Elsewhere => Err(elsewhere()),
     }
@@ -161,7 +205,16 @@ fn elsewhere() -> Error {
     Error::usage("no sub-command that is read here").hint("`trainit --help` lists what there is")
 }
 
+/// Rejects an operand that is a URL, or a place on another machine: as a path it would become a directory here.
+fn local(command: &str, path: &Path) -> Result<()> {
+    match path.to_str().map(no_place_elsewhere) {
+        Some(Err(error)) => Err(Error::config(format!("{command}: {error}")).hint(error.hint())),
+        _ => Ok(()),
+    }
+}
+
 fn check_file(file: &Path, input: &CommandInput) -> Result<String> {
+    local("config check", file)?;
     if credentials::own_uid() == 0 && !config::is_trusted(file) {
         input.enter()?;
     }
@@ -219,4 +272,18 @@ fn bases() -> Vec<PathBuf> {
 fn named(instance: Option<&Path>) -> Option<PathBuf> {
     let variable = std::env::var_os(protocol::state_file::RUN_DIR_VARIABLE).filter(|value| !value.is_empty());
     instance.map(PathBuf::from).or_else(|| variable.map(PathBuf::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_as_an_operand_is_refused_as_a_start_refuses_it() {
+        let error = local("config check", Path::new("s3://me:t0psecret@bucket/trainit.yaml")).unwrap_err();
+        let told = format!("{error:#}");
+        assert!(told.contains("config check: ") && told.contains("a URL is not a path in the container"), "{told}");
+        assert!(!told.contains("t0psecret") && error.exit().code() == 78, "{told}");
+        assert!(local("inject", Path::new("/opt/trainit")).is_ok());
+    }
 }

@@ -41,8 +41,8 @@ const PREPARE: Duration = Duration::from_secs(60);
 /// Time beyond twice the first start's in which the second start gets its handler for SIGTERM, on a machine that is busy.
 const LATE: Duration = Duration::from_secs(10);
 
-/// Settings for an unattended job: a rehearsal runs once, and no user will examine a held failure.
-const ONCE: [&str; 2] = ["restart.max=0", "on_failure=exit"];
+/// Settings for an unattended job: a rehearsal runs once, no user will examine a held failure, and it is no attempt of the job.
+const ONCE: [&str; 3] = ["restart.max=0", "on_failure=exit", "history.file=off"];
 
 /// Runs the start, stops it after `after`, and judges whether the job can run unattended.
 ///
@@ -185,7 +185,7 @@ fn ask<T: Default + Serialize + DeserializeOwned>(loaded: &Loaded, look: impl Fn
 fn next(loaded: &Loaded) -> NextStart {
     let mut settings = loaded.settings.clone();
     settings.checkpoint_dir.value = checkpoints(loaded);
-    match prepare::resume(&settings, &loaded.mounts) {
+    match prepare::resume(&settings, &loaded.mounts, 0) {
         Ok(resumed) => {
             let seen = if resumed.variables.is_empty() { seen(&resumed.lines) } else { Vec::new() };
             NextStart { arguments: resumed.arguments, variables: resumed.variables, failure: None, seen }

@@ -1,19 +1,57 @@
-//! `trainit status`: shows the state of the running container, as text or as JSON.
+//! `trainit status`: shows the state of the running container with the sum of its job's history, as text, as JSON or as metrics.
 
-use super::CommandOutput;
+use super::{CommandInput, CommandOutput};
 use crate::error::{Error, ErrorKind, Result};
+use crate::job_history::{self, HistoryFile};
+use crate::report;
+use history::Sum;
+use protocol::handover::{MirrorState, Mirrored};
 use protocol::state_file::{ProcessIdentity, SidecarRecord, StateRecord, VERSION};
 use protocol::units;
+use serde::Serialize;
 use std::path::Path;
 use supervisor::state_dir::{FoundState, unix_now};
+use sys::mountinfo::Mounts;
+use sys::{credentials, reach};
+
+/// The form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StatusForm {
+    /// For people.
+    Words,
+    /// As JSON.
+    Json,
+    /// As Prometheus' text format.
+    Metrics,
+}
+
+impl StatusForm {
+    /// Returns the form that options ask for.
+    pub(super) fn of(json: bool, metrics: bool) -> Self {
+        match (json, metrics) {
+            (true, _) => StatusForm::Json,
+            (_, true) => StatusForm::Metrics,
+            _ => StatusForm::Words,
+        }
+    }
+}
+
+/// The JSON form.
+#[derive(Serialize)]
+struct StatusJson<'a> {
+    #[serde(flatten)]
+    record: &'a StateRecord,
+    /// The sum of the job's history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Sum>,
+}
 
 /// Reads the instance and formats its state.
-pub(super) fn run(instance: Option<&Path>, json: bool) -> Result<CommandOutput> {
+pub(super) fn run(asked: &CommandInput, instance: Option<&Path>, form: StatusForm) -> Result<CommandOutput> {
     match super::find(instance) {
-        FoundState::One(_, record) if json => to_json(&record),
-        FoundState::One(directory, record) => Ok(CommandOutput::well(words(&directory, &record))),
+        FoundState::One(directory, record) => tell(&directory, &record, history_of(asked, &record), form),
         FoundState::Silent(supervisor) => match super::beginning(supervisor) {
-            Some(_) if json => to_json(&begun(supervisor)),
+            Some(_) if form != StatusForm::Words => tell(Path::new(""), &begun(supervisor), None, form),
             Some(words) => {
                 Ok(CommandOutput::well(format!("phase      {words}\npids       supervisor {}\n", supervisor.pid)))
             }
@@ -31,8 +69,28 @@ pub(super) fn run(instance: Option<&Path>, json: bool) -> Result<CommandOutput> 
     }
 }
 
-fn to_json(record: &StateRecord) -> Result<CommandOutput> {
-    match serde_json::to_string_pretty(record) {
+/// Reads the sum of the job's history as the workload's user; `None` if there is none, or it cannot be read now.
+fn history_of(asked: &CommandInput, record: &StateRecord) -> Option<Sum> {
+    let file = HistoryFile::at(record.history_file.as_ref()?.into());
+    if credentials::own_uid() == 0 {
+        asked.enter().ok()?;
+    }
+    let sum = || file.read().ok().and_then(|bytes| job_history::sum(&bytes, unix_now()));
+    let mounts = Mounts::default();
+    let answer = reach::look(&mounts, &file.path, || serde_json::to_vec(&sum()).unwrap_or_default());
+    serde_json::from_slice(&answer.ok()?).ok()?
+}
+
+fn tell(directory: &Path, record: &StateRecord, history: Option<Sum>, form: StatusForm) -> Result<CommandOutput> {
+    match form {
+        StatusForm::Words => Ok(CommandOutput::well(words(directory, record, history.as_ref()))),
+        StatusForm::Json => to_json(&StatusJson { record, history }),
+        StatusForm::Metrics => Ok(CommandOutput::well(report::metrics(record, history.as_ref(), unix_now()))),
+    }
+}
+
+fn to_json(told: &StatusJson<'_>) -> Result<CommandOutput> {
+    match serde_json::to_string_pretty(told) {
         Ok(text) => Ok(CommandOutput::well(text::json(&text))),
         Err(error) => Err(Error::new(ErrorKind::Internal, "the state cannot be written as JSON").caused_by(error)),
     }
@@ -44,7 +102,7 @@ fn begun(supervisor: ProcessIdentity) -> StateRecord {
     StateRecord { version: VERSION, since: began, started: began, supervisor, attempt: 1, ..StateRecord::default() }
 }
 
-fn words(directory: &Path, record: &StateRecord) -> String {
+fn words(directory: &Path, record: &StateRecord, history: Option<&Sum>) -> String {
     let mut rows = vec![
         ("phase", format!("{} for {}", record.phase.word(), age(record.since))),
         ("mode", record.mode.clone()),
@@ -61,15 +119,24 @@ fn words(directory: &Path, record: &StateRecord) -> String {
         };
         format!("{}{others}, {}", saved.path, units::age(unix_now() - saved.modified))
     });
+    let mirror = record.mirror.as_ref().map(mirror_words);
+    let staged = record.staged.map(|staged| match staged.all {
+        0 => "the source is listed".to_owned(),
+        all => format!("{} of {}", units::size(staged.done), units::size(all)),
+    });
     let held = record.hold_s.map(|time| format!("{} more, then it ends", left(record.since + time as f64)));
     let unused =
         |since: f64| format!("for {}, it ends in {}", age(since), left(since + record.idle_s.unwrap_or(0) as f64));
     let idle = record.unused_since.map(unused);
     let hung = record.hung.then(|| "the watchdog has found that nothing happens any more".to_owned());
     let port = record.port.map(|port| port.to_string());
+    let history = history.map(job_history::sum_words);
     let optional = [
         ("port", &port),
+        ("data", &staged),
         ("checkpoint", &saved),
+        ("history", &history),
+        ("mirror", &mirror),
         ("used by", &record.used_by),
         ("not used", &idle),
         ("hangs", &hung),
@@ -82,6 +149,18 @@ fn words(directory: &Path, record: &StateRecord) -> String {
     ];
     rows.extend(optional.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, value))));
     rows.into_iter().map(|(name, value)| format!("{name:<11}{}\n", lines(&value))).collect()
+}
+
+/// Returns what is in the mirror, what is on its way, and what failed.
+fn mirror_words(mirror: &MirrorState) -> String {
+    let name = |one: &Mirrored| one.step.map_or_else(|| one.path.clone(), |step| format!("step {step}"));
+    let there = mirror.newest.as_ref().map_or_else(|| "nothing yet".into(), |newest| format!("up to {}", name(newest)));
+    let going = mirror.going.as_ref().map(|going| {
+        let left = units::size(going.left);
+        format!("; {}: {} %, {left} to go", name(&going.checkpoint), going.percent())
+    });
+    let failed = mirror.failed.as_ref().map(|why| format!("; {why}"));
+    [Some(there), going, failed].into_iter().flatten().collect()
 }
 
 /// Neutralises control characters: the writer of the file may have aimed at the terminal. A failure keeps its line breaks.

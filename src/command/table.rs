@@ -27,6 +27,8 @@ pub enum Task {
     DepsInstall,
     /// `deps status`.
     DepsStatus,
+    /// `deps freeze`.
+    DepsFreeze,
     /// `deps prune`.
     DepsPrune,
     /// `gpu`.
@@ -49,8 +51,18 @@ pub enum Task {
     Health,
     /// `checkpoint`.
     Checkpoint,
+    /// `history`.
+    History,
     /// `rehearse`.
     Rehearse,
+    /// `inject`.
+    Inject,
+    /// `stage`.
+    Stage,
+    /// `stage status`.
+    StageStatus,
+    /// `stage prune`.
+    StagePrune,
 }
 
 /// A sub-command, or an action of a sub-command.
@@ -123,11 +135,21 @@ pub struct Operand {
     pub kind: OperandKind,
 }
 
+const fn operand(name: &'static str, about: &'static str, kind: OperandKind) -> Option<Operand> {
+    Some(Operand { name, about, kind })
+}
+
 /// The kind of an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperandKind {
     /// A file, which is required.
     File,
+    /// A directory, which is required.
+    Directory,
+    /// A file or directory, which may be left out.
+    MaybePath,
+    /// Any number of files or directories.
+    Paths,
     /// A command and its arguments.
     Command,
     /// A command and its arguments, which the configuration may provide.
@@ -218,9 +240,10 @@ impl Subcommand {
 impl Operand {
     fn synopsis(self) -> String {
         match self.kind {
-            OperandKind::File => self.name.to_owned(),
+            OperandKind::File | OperandKind::Directory => self.name.to_owned(),
             OperandKind::Command => format!("[--] {}…", self.name),
-            OperandKind::MaybeCommand => format!("[{}…]", self.name),
+            OperandKind::MaybePath => format!("[{}]", self.name),
+            OperandKind::Paths | OperandKind::MaybeCommand => format!("[{}…]", self.name),
         }
     }
 }
@@ -235,9 +258,6 @@ pub fn asks_about_itself(word: &[u8]) -> bool {
     matches!(word, b"help" | b"--help" | b"-h" | b"--version" | b"-V") || word.starts_with(b"--generate")
 }
 
-/// The words that `--generate` accepts.
-pub const GENERATED: [&str; 5] = ["man", "complete-bash", "complete-zsh", "complete-fish", "schema"];
-
 /// Options that choose the configuration, with the same layers as a start.
 const LAYERS: &[CommandOption] = &[CONFIG, SET];
 const CONFIG: CommandOption = CommandOption::new("config", OptionValue::File("FILE"), "A configuration file more");
@@ -250,6 +270,12 @@ const MODE: CommandOption = CommandOption::new(
     "mode",
     OptionValue::Mode("MODE"),
     "What to start: train, shell, jupyter, ssh, or a mode of the configuration",
+);
+
+const AS: CommandOption = CommandOption::new(
+    "as",
+    OptionValue::Text("FORM"),
+    "The corrected start for docker, podman, compose, kubernetes, apptainer, srun or enroot",
 );
 
 const JSON: CommandOption = CommandOption::flag("json", "As JSON");
@@ -266,7 +292,7 @@ pub static SUBCOMMANDS: &[Subcommand] = &[
         about: "Check, prepare, start and supervise a command",
         more: START,
         operand: command(OperandKind::MaybeCommand, "A mode, or the command to run and its arguments"),
-        ..Subcommand::new("run", SubcommandKind::Supervises, Task::Elsewhere, "check, prepare, start, supervise")
+        ..Subcommand::new("run", SubcommandKind::Supervises, Task::Elsewhere, "check, prepare, supervise")
     },
     Subcommand {
         about: "Prepare, then become the command; nothing supervises",
@@ -298,7 +324,7 @@ pub static SUBCOMMANDS: &[Subcommand] = &[
             CommandOption::flag("json", "The report as JSON"),
             CommandOption::new("only", OptionValue::List("IDS"), "Only these checks, separated by commas"),
         ],
-        more: LAYERS,
+        more: &[AS, CONFIG, SET],
         ..Subcommand::new("check", SubcommandKind::StartsNothing, Task::Check, "all checks, nothing started")
     },
     Subcommand {
@@ -329,7 +355,7 @@ pub static SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         about: "What the running container is doing",
-        options: &[JSON],
+        options: &[JSON, CommandOption::flag("metrics", "As Prometheus' text format").excluding("json")],
         more: INSTANCE,
         ..Subcommand::new("status", SubcommandKind::AsksContainer, Task::Status, "what the container is doing")
     },
@@ -344,7 +370,10 @@ pub static SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         about: "Ask the running job to save now and go on",
-        options: &[CommandOption::new("wait", OptionValue::Time("TIME"), "Wait so long for it to be complete")],
+        options: &[
+            CommandOption::new("wait", OptionValue::Time("TIME"), "Wait so long for it to be complete"),
+            CommandOption::flag("mirrored", "With --wait: and until it is in checkpoint.mirror"),
+        ],
         more: INSTANCE,
         ..Subcommand::new(
             "checkpoint",
@@ -352,6 +381,17 @@ pub static SUBCOMMANDS: &[Subcommand] = &[
             Task::Checkpoint,
             "ask the running job to save now",
         )
+    },
+    Subcommand {
+        about: "A job's attempts, and how much of the time became progress",
+        options: &[JSON, CommandOption::flag("follow", "Again whenever it changes, until the training is complete")],
+        more: LAYERS,
+        operand: operand(
+            "DIR",
+            "The directory of the checkpoints, or the file (default: by the configuration)",
+            OperandKind::MaybePath,
+        ),
+        ..Subcommand::new("history", SubcommandKind::StartsNothing, Task::History, "a job's attempts and goodput")
     },
     Subcommand {
         about: "Try what an unattended start and a stop would do, and say whether it is ready to be sent off",
@@ -363,7 +403,23 @@ pub static SUBCOMMANDS: &[Subcommand] = &[
             OperandKind::MaybeCommand,
             "The command to run and its arguments (default: `command` of the configuration)",
         ),
-        ..Subcommand::new("rehearse", SubcommandKind::StartsNothing, Task::Rehearse, "try an unattended start and stop")
+        ..Subcommand::new("rehearse", SubcommandKind::StartsNothing, Task::Rehearse, "try an unattended start, stop")
+    },
+    Subcommand {
+        about: "Bring the data of `from=` now, and start nothing",
+        more: &[
+            CommandOption::flag("dry-run", "Only say what would be brought, and whether there is room"),
+            CONFIG,
+            SET,
+        ],
+        operand: operand("PATH", "Only these paths of `data` (default: all that have from=)", OperandKind::Paths),
+        actions: STAGE,
+        ..Subcommand::new("stage", SubcommandKind::StartsNothing, Task::Stage, "bring data, start nothing")
+    },
+    Subcommand {
+        about: "Copy this program into a directory, for init containers and images that nobody builds anew",
+        operand: operand("DIR", "The directory; made if it is missing", OperandKind::Directory),
+        ..Subcommand::new("inject", SubcommandKind::StartsNothing, Task::Inject, "copy trainit into a directory")
     },
 ];
 
@@ -377,6 +433,10 @@ const DEPS: &[Subcommand] = &[
         ..Subcommand::action("status", Task::DepsStatus, "Whether the next start would install; the exit code tells")
     },
     Subcommand {
+        more: LAYERS,
+        ..Subcommand::action("freeze", Task::DepsFreeze, "What Python can import, as a requirements file")
+    },
+    Subcommand {
         options: &[
             CommandOption::new("unused", OptionValue::Time("TIME"), "Also environments that were not used for so long"),
             CommandOption::flag("dry-run", "Only say what would go"),
@@ -387,6 +447,21 @@ const DEPS: &[Subcommand] = &[
             Task::DepsPrune,
             "Remove from deps.store, and of the user's layers, what is beyond deps.store_size, and what killed starts left",
         )
+    },
+];
+
+const STAGE: &[Subcommand] = &[
+    Subcommand {
+        more: LAYERS,
+        ..Subcommand::action("status", Task::StageStatus, "What is there; 1, if something is not")
+    },
+    Subcommand {
+        options: &[
+            CommandOption::new("unused", OptionValue::Time("TIME"), "Also what was not used for so long"),
+            CommandOption::flag("dry-run", "Only say what would go"),
+        ],
+        more: LAYERS,
+        ..Subcommand::action("prune", Task::StagePrune, "Remove from stage.store what is beyond stage.store_size")
     },
 ];
 
@@ -406,9 +481,16 @@ const CONFIGURATION: &[Subcommand] = &[
         ..Subcommand::action("show", Task::ConfigShow, "Every value and its origin")
     },
     Subcommand {
-        operand: Some(Operand { name: "FILE", about: "The file", kind: OperandKind::File }),
+        operand: operand("FILE", "The file", OperandKind::File),
         ..Subcommand::action("check", Task::ConfigCheck, "Say every mistake in a file")
     },
     Subcommand::action("schema", Task::ConfigSchema, "A JSON Schema for editors"),
-    Subcommand::action("template", Task::ConfigTemplate, "Every key with its documentation, as YAML"),
+    Subcommand {
+        options: &[CommandOption::new(
+            "for",
+            OptionValue::Text("ENGINE"),
+            "That engine's recipe: slurm, kubernetes, jobset, kubeflow, sagemaker or batch",
+        )],
+        ..Subcommand::action("template", Task::ConfigTemplate, "Every key with its documentation, as YAML")
+    },
 ];

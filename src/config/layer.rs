@@ -1,6 +1,6 @@
 //! The values of one source, sorted by key. A layer knows the spelling of keys in its source, and whether the source may set them.
 
-use super::values::ConfigValue;
+use super::values::{ConfigValue, DataPath};
 use super::{ConfigNode, Content, IMAGE_FILE, KEYS, Key, Problems, key_name, lookup, text};
 use std::collections::BTreeMap;
 
@@ -114,6 +114,9 @@ impl ConfigLayer {
             if key.path == "lock" {
                 lookup::check_names(node, path, problems);
             }
+            if self.source == LayerSource::Project && path == &"data" {
+                refuse_sources(node, problems);
+            }
             if self.source == LayerSource::Project && !key.project {
                 let variable = key.variable().map(|name| format!(" or {name}")).unwrap_or_default();
                 let hint = format!("set it in {IMAGE_FILE}{variable}");
@@ -125,6 +128,20 @@ impl ConfigLayer {
     /// Returns the path that a key has in this layer, for use before the merge; the inner `None` means that the layer unsets the key.
     pub fn path(&self, key: &str) -> Option<Option<std::path::PathBuf>> {
         ConfigValue::read(self.values.get(key)?, key, &mut Problems::default())
+    }
+}
+
+/// Refuses sources of data in a file that comes with the code: they would be read with the job's credentials.
+fn refuse_sources(node: &ConfigNode, problems: &mut Problems) {
+    let paths = Vec::<DataPath>::read(node, "data", &mut Problems::default()).unwrap_or_default();
+    if paths.iter().any(|path| path.from.is_some()) {
+        let hint = format!("set it in {IMAGE_FILE} or TRAINIT_DATA");
+        problems.wrong(
+            &node.origin,
+            "data",
+            "a file that comes with the code may not say from where data is brought",
+            &hint,
+        );
     }
 }
 

@@ -98,7 +98,7 @@ impl MergedTree {
 /// Packages from other places than the index do not come from the index.
 const OTHER_WORDS: [(&[&str], &[&str]); 3] = [
     (
-        &["jupyter.address", "jupyter.base_url", "jupyter.certificate", "jupyter.port", "jupyter.root"],
+        &["jupyter.address", "jupyter.auth", "jupyter.base_url", "jupyter.certificate", "jupyter.port", "jupyter.root"],
         &["jupyter.args"],
     ),
     (&["deps.index"], &["deps.extra_index", "deps.find_links"]),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
 use sys::reach;
@@ -18,12 +18,19 @@ use sys::reach;
 /// Longest string that execve(2) takes (MAX_ARG_STRLEN).
 const MAX: usize = 128 << 10;
 
-/// Reads a file without the newline that editors put at its end.
+/// The mark that editors on Windows put before UTF-8, and the one with which PowerShell begins UTF-16.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+const MARK_16: &[u8] = b"\xff\xfe";
+
+/// Reads a file without the mark that editors put at its begin and the newline that they put at its end.
 ///
 /// # Errors
 /// The error of open(2) or read(2), or a file that is empty, too long, or holds a byte that no variable can hold.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = read_file(path)?;
+    if bytes.starts_with(MARK) {
+        bytes.drain(..MARK.len());
+    }
     for end in [b'\n', b'\r'] {
         if bytes.last() == Some(&end) {
             bytes.pop();
@@ -32,6 +39,9 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     match () {
         () if bytes.is_empty() => Err(io::Error::other("the file is empty")),
         () if bytes.len() > MAX => Err(io::Error::other("the file is longer than a variable can be")),
+        () if bytes.starts_with(MARK_16) => {
+            Err(io::Error::other("the file is UTF-16, as PowerShell writes it: save it as UTF-8"))
+        }
         () if bytes.contains(&0) => Err(io::Error::other("the file holds a NUL byte")),
         () => Ok(bytes),
     }
@@ -75,6 +85,31 @@ pub fn pin_all(settings: &Settings, mounts: &Mounts, environment: &mut Environme
     Ok(())
 }
 
+/// What linuxserver's images put before the name of a variable whose value is in a file.
+const LINUXSERVER: &str = "FILE__";
+
+/// Adds the variables whose files linuxserver's convention names: `FILE__PASSWORD=/run/secrets/password`. As there, a file that cannot
+/// be read does not end the start. Returns a line for each of those.
+pub fn add_linuxservers(mounts: &Mounts, environment: &mut Environment) -> Vec<String> {
+    let named: Vec<(String, PathBuf)> = environment.iter().filter_map(named_file).collect();
+    let mut lines = Vec::new();
+    for (name, path) in named {
+        match read_on(mounts, &path) {
+            Ok(value) => environment.set(name, OsString::from_vec(value)),
+            Err(failure) => lines.push(format!("{LINUXSERVER}{name}: {}", failure.reason)),
+        }
+    }
+    lines
+}
+
+/// Returns the variable and the file that a variable of linuxserver's names. Keys of trainit have their own way to files.
+fn named_file((name, value): (&OsStr, &OsStr)) -> Option<(String, PathBuf)> {
+    let name = name.to_str()?.strip_prefix(LINUXSERVER)?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let fits = !name.is_empty() && name.chars().all(is_name) && !name.starts_with("TRAINIT");
+    (fits && Path::new(value).is_absolute()).then(|| (name.to_owned(), value.into()))
+}
+
 /// The hint for an unreadable secret.
 const HINT: &str =
     "the workload's user has to be able to read it: uid and mode of a Compose secret, fsGroup or defaultMode in a pod";
@@ -108,6 +143,43 @@ pub(super) fn failed(at: &str, failure: &FileError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn linuxservers_variables_name_files_and_a_missing_one_is_a_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password");
+        std::fs::write(&path, "hunter2\n").unwrap();
+        let path = path.to_str().unwrap();
+        let given = [
+            ("FILE__PASSWORD", path),
+            ("PASSWORD", "old"),
+            ("FILE__MISSING", "/no/such"),
+            ("FILE__", path),
+            ("FILE__TRAINIT_USER", path),
+            ("FILE__RELATIVE", "password"),
+        ];
+        let mut environment: Environment = given.into_iter().collect();
+        let lines = add_linuxservers(&Mounts::default(), &mut environment);
+        assert_eq!(environment.text("PASSWORD"), Some("hunter2"));
+        assert_eq!(
+            (environment.get("MISSING"), environment.get("TRAINIT_USER"), environment.get("RELATIVE")),
+            (None, None, None)
+        );
+        assert!(lines.len() == 1 && lines[0].starts_with("FILE__MISSING: /no/such cannot be read as "), "{lines:?}");
+    }
+
+    #[test]
+    fn what_editors_on_windows_add_is_no_part_of_a_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        let read_back = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            read(&path).map_err(|error| error.to_string())
+        };
+        assert_eq!(read_back(b"\xef\xbb\xbfhf_x\r\n").unwrap(), b"hf_x");
+        assert_eq!(read_back(b"\xef\xbb\xbf\r\n").unwrap_err(), "the file is empty");
+        assert!(read_back(b"\xff\xfeh\0f\0").unwrap_err().contains("UTF-16"));
+    }
 
     #[test]
     fn a_file_loses_the_newline_at_its_end_and_nothing_else() {

@@ -32,6 +32,9 @@ pub enum ValueError {
     /// Neither a number nor a name of a user or a group.
     #[error("`{0}` is neither a number nor a name")]
     NoUser(String),
+    /// A repository that cannot be brought.
+    #[error(transparent)]
+    Address(#[from] checkout::AddressError),
     /// A text that cannot be split into items.
     #[error(transparent)]
     Words(#[from] WordsError),

@@ -14,7 +14,7 @@ use tracing::debug;
 pub(super) const CONFIG: &str = "TRAINIT_CONFIG";
 
 /// Variables that trainit sets for a workload; inherited from an outer trainit, they are no input.
-pub const OUTPUTS: [&str; 9] = [
+pub const OUTPUTS: [&str; 14] = [
     "TRAINIT",
     "TRAINIT_ATTEMPT",
     "TRAINIT_RUN_MODE",
@@ -22,6 +22,11 @@ pub const OUTPUTS: [&str; 9] = [
     "TRAINIT_RESUME_PATH",
     "TRAINIT_RESUME_STEP",
     "TRAINIT_CODE_COMMIT",
+    "TRAINIT_NODES",
+    "TRAINIT_NODE",
+    "TRAINIT_RANK",
+    "TRAINIT_SIZE",
+    "TRAINIT_MASTER",
     "TRAINIT_EXIT_CODE",
     "TRAINIT_SESSION",
 ];
@@ -30,7 +35,7 @@ pub const OUTPUTS: [&str; 9] = [
 pub const FROM_FILES: [&str; 2] = ["TRAINIT_DEPS_INDEX_FILE", "TRAINIT_DEPS_EXTRA_INDEX_FILE"];
 
 /// Keys of the outer trainit, when one is started inside a session.
-const OUTER: [&str; 2] = ["mode", "state_dir"];
+const OUTER: [&str; 3] = ["mode", "state_dir", "code.from"];
 
 /// Reads the environment without the files that it names.
 pub(super) fn read(environment: &Environment, problems: &mut Problems) -> ConfigLayer {

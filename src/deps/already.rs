@@ -2,17 +2,17 @@
 //! the packages, after an equivalent change of the requirements, and after a manual `pip install`. The check takes milliseconds where an
 //! installer takes a second.
 
+use super::imports::{self, Imports};
 use super::inputs;
 use super::pip::{self, PipSetting};
 use super::python::Python;
 use super::stamp::{PackageSetDir, Stamp};
 use super::target;
 use super::wanted::WantedPackages;
-use super::{DepsOutcome, cache_dirs, site_packages, translate};
+use super::{DepsOutcome, cache_dirs, translate};
 use crate::config::Refresh;
-use requirements::installed::{Folders, Installed};
-use requirements::packaging::Name;
-use requirements::{Question, Satisfaction};
+use requirements::installed::{Distribution, Folders};
+use requirements::{Question, RequestedBy, Satisfaction};
 use std::path::PathBuf;
 use text::is_secret;
 
@@ -51,6 +51,21 @@ const NO_SAY: [&str; 28] = [
 /// The installer's name in the stamp when nothing had to be installed.
 const NOBODY: &str = "nobody: everything was there";
 
+/// Returns the outcome if nothing changed since the last installation; `tell` gets a line for each hidden package.
+pub(super) fn unchanged(
+    wanted: &WantedPackages<'_>,
+    python: &Python,
+    folders: &Folders,
+    tell: &mut dyn FnMut(&str),
+) -> Option<DepsOutcome> {
+    let layer = wanted.current(python, folders)?.layer;
+    imports::hidden(wanted, python, layer.as_ref(), folders).iter().for_each(|line| tell(line));
+    Some(DepsOutcome::Unchanged {
+        files: wanted.selection.files.clone(),
+        environment: layer.map(|layer| layer.environment(wanted.request.environment)).unwrap_or_default(),
+    })
+}
+
 /// Checks the installed packages; `tell` gets a line for each protected package that differs from its requirement.
 pub(super) fn look(
     wanted: &WantedPackages<'_>,
@@ -69,9 +84,6 @@ pub(super) fn look(
     if let Some(setting) = with_a_say(wanted, &settings) {
         return Satisfaction::Unknown(format!("{setting} is set"));
     }
-    let Some(directories) = site_packages::directories(python, request.environment, folders) else {
-        return Satisfaction::Unknown("the user's own packages name further directories".to_owned());
-    };
     let Ok(more) = inputs::constraints(&constraint_files(wanted, &settings), request.environment) else {
         return Satisfaction::Unknown("a file of constraints cannot be read".to_owned());
     };
@@ -79,21 +91,29 @@ pub(super) fn look(
         return Satisfaction::Unknown(doubt);
     }
     let kept = wanted.kept(python, &settings, folders, false);
+    let imports = Imports::of(wanted, python, None, &kept, folders);
     let answer = requirements::answer(&Question {
         asked: &wanted.inputs.asked,
         constraints: &[wanted.inputs.constraints.as_slice(), more.constraints.as_slice()].concat(),
-        installed: &Installed::of(folders, &directories),
+        installed: &imports.installed,
         environment: &python.markers,
-        stays: &|name: &Name| kept.contains(name),
+        stays: &|found: &Distribution| kept.is_own(found),
     });
     if matches!(answer, Satisfaction::Yes(_)) {
-        wanted.refusals(&kept, wanted.asked()).iter().for_each(|line| tell(line));
+        wanted.refusals(&kept.without_hidden(&imports.installed), wanted.asked()).iter().for_each(|line| tell(line));
+        imports.hidden().iter().chain(&imports.shadowed()).for_each(|line| tell(line));
     }
     answer
 }
 
+/// Lists all constraints; those in a file that cannot be read are left out.
+pub(super) fn constraints(wanted: &WantedPackages<'_>, settings: &[PipSetting]) -> Vec<RequestedBy> {
+    let more = inputs::constraints(&constraint_files(wanted, settings), wanted.request.environment);
+    [wanted.inputs.constraints.as_slice(), &more.map(|more| more.constraints).unwrap_or_default()].concat()
+}
+
 /// Returns the first setting that is unknown or may make an installer replace an installed package.
-fn with_a_say(wanted: &WantedPackages<'_>, settings: &[PipSetting]) -> Option<String> {
+pub(super) fn with_a_say(wanted: &WantedPackages<'_>, settings: &[PipSetting]) -> Option<String> {
     let pip = settings.iter().find(|setting| !translate::is_known(&setting.name)).map(|setting| setting.name.clone());
     let names = wanted.request.environment.iter().filter_map(|(name, _)| name.to_str());
     let mut uv = names.filter(|name| name.starts_with("UV_") && !is_secret(name));

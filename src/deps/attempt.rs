@@ -1,12 +1,16 @@
 //! Runs an installer until it succeeds, or until another try cannot help.
 
+use super::blamed_setting;
+use super::build_plan::{self, BuildPlan, MissingModule};
+use super::build_steps;
 use super::cache_dirs;
-use super::failure::{InstallFailure, RetryAdvice, classify};
+use super::failure::{InstallFailure, classify};
+use super::failure_class::{MISSING_FILE, RetryAdvice};
 use super::installation::Installation;
 use super::installer::{InstallerJob, Tool};
 use super::installer_view::InstallerView;
 use super::manifest_files::ManifestFiles;
-use super::protect::ProtectedVersions;
+use super::protect::{self, ProtectedVersions};
 use super::redact::Redactor;
 use super::refusal::permanent;
 use super::run::{self, ProgramEnd, Streams};
@@ -38,34 +42,62 @@ pub(super) struct Attempts<'a> {
     pub share: Option<&'a mut Share>,
 }
 
+/// A build that did not find a module.
+type FailedBuild = (MissingModule, InstallFailure);
+
 impl Attempts<'_> {
     /// Runs the tool until the packages are installed or the failure is final.
     ///
     /// # Errors
     /// Returns the failure: a permanent one as 116, one that may pass as 216.
     pub(super) fn run(mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
-        let (wanted, target, kept) = (self.job.wanted, self.job.target, self.job.kept);
+        let all_shared = self.job.wanted.request.environment.get("UV_NO_BUILD_ISOLATION").is_some();
+        let mut builds = BuildPlan::of(all_shared);
+        for _ in 0..build_plan::STEPS_MAX {
+            let Some((missing, failure)) = self.tries(&builds, tell)? else {
+                if std::mem::take(&mut builds.skipped).is_empty() {
+                    return Ok(());
+                }
+                continue;
+            };
+            let next = build_steps::next(self.job, &mut builds, &missing, &failure, &self.files.asked, tell);
+            next.inspect_err(|error| self.publish(error, &failure))?;
+        }
+        Err(permanent("packages need each other while they are built, and that does not end".to_owned()))
+    }
+
+    /// Runs the tool until the packages are installed, a build does not find a module, or the failure is final.
+    fn tries(&mut self, builds: &BuildPlan, tell: &mut dyn FnMut(&str)) -> Result<Option<FailedBuild>> {
+        let (wanted, target) = (self.job.wanted, self.job.target);
+        let kept = &self.job.kept_for(self.tool);
         // Without pip's log a network failure looks like a missing package.
         let log = cache_dirs::temporary(wanted.request.environment, "trainit-pip-log-");
-        let kept_file = kept_file(wanted, kept, self.tool)?;
+        let kept_file = kept_file(wanted, kept, builds, self.tool)?;
+        let files = self.files;
         let mut job = InstallerJob {
             tool: self.tool,
             executable: &target.executable,
             packages: &target.packages,
             managed: target.managed,
-            files: &self.files.paths,
+            files: &files.paths,
             beside: wanted.beside(),
             environment: wanted.request.environment,
+            options: &wanted.start.options,
             log: log.as_ref().map(|log| log.path()),
             upgrade: wanted.request.settings.deps_refresh.value != Refresh::Never,
             fresh: false,
+            hashed: wanted.inputs.hashed,
             compile: self.share.as_ref().is_some_and(|share| share.builds()),
             kept,
             kept_file: kept_file.as_ref().map(|file| file.path()),
+            builds,
         };
         let tries = u32::from(wanted.request.settings.deps_retries.value.unwrap_or(0)) + 1;
         for attempt in 1.. {
-            let Some(failure) = self.once(&job, tell)? else { break };
+            let Some((failure, missing)) = self.once(&job, tell)? else { break };
+            if let Some(missing) = missing {
+                return Ok(Some((missing, failure)));
+            }
             let pause = pause(attempt);
             let time_left = self.job.deadline.is_none_or(|deadline| Instant::now() + pause < deadline);
             let may_pass = match failure.class.again {
@@ -79,20 +111,32 @@ impl Attempts<'_> {
             tell(&format!("{}: try {} of {tries} in {:.1} s", failure.class.says, attempt + 1, pause.as_secs_f32()));
             std::thread::sleep(pause);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Makes the error, and passes it on to the starts that wait for this build if the failure would be the same for them.
     fn failed(&self, failure: &InstallFailure, attempts: u32) -> Error {
-        let error = self.job.kept.explain(told(self.job.wanted, failure, attempts), &failure.lines);
-        if let Some(share) = self.share.as_ref().filter(|_| failure.class.is_everywhere) {
-            share.fail(&error);
-        }
+        let error = told(self.job.wanted, failure, attempts);
+        let error = match failure.class.is_about_versions() {
+            true => self.job.kept.explain(error, &failure.lines),
+            false => error,
+        };
+        self.publish(&error, failure);
         error
     }
 
-    /// Runs the tool once; returns the failure, if there was one.
-    fn once(&mut self, job: &InstallerJob<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<InstallFailure>> {
+    fn publish(&self, error: &Error, failure: &InstallFailure) {
+        if let Some(share) = self.share.as_ref().filter(|_| failure.class.is_everywhere) {
+            share.fail(error);
+        }
+    }
+
+    /// Runs the tool once; returns the failure, if there was one, and the module that a build did not find.
+    fn once(
+        &mut self,
+        job: &InstallerJob<'_>,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Option<(InstallFailure, Option<MissingModule>)>> {
         let request = self.job.wanted.request;
         let redactor = Redactor::for_environment(job.environment);
         let terminal = request.shows_progress();
@@ -115,23 +159,32 @@ impl Attempts<'_> {
         let log = job.log.and_then(|log| std::fs::read(log).ok()).unwrap_or_default();
         let log = redactor.text(&String::from_utf8_lossy(log.get(logged..).unwrap_or_default()));
         let failure = classify(job.tool, end, kills() > kills_before, &said, &log);
-        failure.hidden.iter().for_each(|line| tell(line));
-        Ok(Some(failure))
+        let missing = MissingModule::find(&said, &log).filter(|_| failure.class.again == RetryAdvice::Never);
+        failure.hidden.iter().filter(|_| missing.is_none()).for_each(|line| tell(line));
+        Ok(Some((failure, missing)))
     }
 }
 
-/// Writes the protected versions to a file for the tool; `None` if nothing is protected.
-fn kept_file(wanted: &WantedPackages<'_>, kept: &ProtectedVersions, tool: &Tool) -> Result<Option<NamedTempFile>> {
-    if kept.is_empty() {
+/// Writes the protected versions, and for uv what is left out, to a file for the tool; `None` if that is nothing.
+fn kept_file(
+    wanted: &WantedPackages<'_>,
+    kept: &ProtectedVersions,
+    builds: &BuildPlan,
+    tool: &Tool,
+) -> Result<Option<NamedTempFile>> {
+    let is_uv = matches!(tool, Tool::Uv { .. });
+    let skipped = builds.skipped.iter().filter(|_| is_uv).map(|name| protect::left_out(name));
+    let text = kept.text(is_uv) + &skipped.collect::<String>();
+    if text.is_empty() {
         return Ok(None);
     }
-    let text = kept.text(matches!(tool, Tool::Uv { .. }));
     let file = cache_dirs::temporary(wanted.request.environment, "trainit-kept-").and_then(|mut file| {
         file.write_all(text.as_bytes()).ok()?;
         Some(file)
     });
     file.map(Some).ok_or_else(|| {
-        permanent("no temporary file can be written".to_owned()).hint("docker run --tmpfs /tmp:exec …, or set TMPDIR")
+        permanent("no temporary file can be written".to_owned())
+            .hint("give the container a writable /tmp, or set TMPDIR")
     })
 }
 
@@ -152,5 +205,11 @@ fn told(wanted: &WantedPackages<'_>, failure: &InstallFailure, tries: u32) -> Er
     if !failure.lines.is_empty() {
         error = error.because(failure.lines.join("; "));
     }
-    error.hint(failure.class.hint)
+    let request = wanted.request;
+    match blamed_setting::naming(&failure.lines, request.environment) {
+        Some(hint) if failure.class.says == MISSING_FILE => error.hint(hint),
+        _ => blamed_setting::set(failure.class, request.settings, request.environment)
+            .into_iter()
+            .fold(error.hint(failure.class.hint), Error::hint),
+    }
 }

@@ -1,7 +1,7 @@
 //! Finds private directories for cached data: writable, and closed to other users.
 
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::geteuid;
+use nix::unistd::{AccessFlags, access, geteuid};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -24,6 +24,15 @@ pub(super) fn candidates(environment: &Environment) -> Vec<PathBuf> {
 pub(super) fn writable(environment: &Environment) -> Option<PathBuf> {
     let usable: Vec<_> = candidates(environment).into_iter().filter(|place| is_usable(place)).collect();
     usable.iter().find(|place| !is_noexec(place)).or(usable.first()).cloned()
+}
+
+/// Returns whether a candidate is there and writable, or could be made, without making it.
+pub(super) fn may_be_written(environment: &Environment) -> bool {
+    let opens = |place: &Path| access(place, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
+    candidates(environment).iter().any(|place| match place.symlink_metadata() {
+        Ok(_) => is_ours(place) && opens(place),
+        Err(_) => place.ancestors().find(|above| above.exists()).is_some_and(opens),
+    })
 }
 
 /// Makes a temporary file in the usual directory, else in a cache directory.

@@ -1,14 +1,16 @@
 //! Gathers everything that the requirement files reach: nested files, constraints, local packages. One digest tells whether any of it
 //! changed. It contains paths as they are written, so that a file has the same digest at build time and in another directory.
 
-use super::manifest::{self, ManifestKind};
+use super::manifest::{self, ManifestKind, ProjectParts};
 use super::redact::Redactor;
+use super::refusal::permanent;
 use super::requirement_file;
 use super::source_mention::{self, SourceMention};
 use crate::error::{Error, ErrorKind, Result};
 use protocol::exit_code::FailureFamily;
 use requirements::RequestedBy;
 use requirements::file::{self, Encoding, RequirementItem, RequirementLine};
+use requirements::mistake;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -38,6 +40,10 @@ pub(super) struct Inputs {
     pub sources: Vec<SourceMention>,
     /// Options that only pip reads, each with its line.
     pub for_pip: Vec<String>,
+    /// Whether a requirement has a hash: every one needs a hash then, by pip's rule.
+    pub hashed: bool,
+    /// Lines about options that have no effect.
+    pub notes: Vec<String>,
     /// A digest that changes when any of this changes.
     pub digest: String,
     /// An editable local package, whose directory may contain its build as well.
@@ -52,6 +58,22 @@ pub(super) struct Inputs {
 /// Fails for a file that is missing, not a regular file or not readable (116; 216 if the file system does not answer).
 pub(super) fn gather(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
     read(files, "-r", environment)
+}
+
+impl Inputs {
+    /// Adds the parts of project files that are installed. All parts by default leave the digest as it is.
+    pub(super) fn add_parts<'a>(&mut self, parts: impl Iterator<Item = &'a ProjectParts>) {
+        let mut digest = Digest::default();
+        let mut is_whole = true;
+        digest.add("requirements", &self.digest);
+        for parts in parts {
+            is_whole &= parts.base && parts.extras.is_empty() && parts.groups.is_empty();
+            digest.add("parts", format!("{parts:?}"));
+        }
+        if !is_whole {
+            self.digest = digest.hex();
+        }
+    }
 }
 
 /// Reads the files of constraints that settings name.
@@ -168,6 +190,7 @@ impl Reader<'_> {
     fn line(&mut self, line: &RequirementLine, file: &Path, constraint: bool) -> Result<()> {
         let place = format!("{}:{}", file.display(), line.number);
         let beside = file.parent().unwrap_or(Path::new("/"));
+        self.understood(line, &place)?;
         self.found.sources.extend(source_mention::said(&line.items, &place));
         self.found.for_pip.extend(line.for_pip.map(|what| format!("{what} in {place}")));
         if constraint && line.items.iter().any(has_extras) {
@@ -187,6 +210,7 @@ impl Reader<'_> {
                 }
                 RequirementItem::Requirement(text) => {
                     self.local(text, beside, false);
+                    self.found.hashed |= text.contains(" --hash");
                     let ask = RequestedBy { place: place.clone(), text: file::without_options(text).to_owned() };
                     if constraint { self.found.constraints.push(ask) } else { self.found.asked.push(ask) }
                 }
@@ -197,6 +221,19 @@ impl Reader<'_> {
             );
         }
         Ok(())
+    }
+
+    /// Refuses a line that no installer understands, before one is started: an installer names neither the file nor what was meant.
+    fn understood(&mut self, line: &RequirementLine, place: &str) -> Result<()> {
+        let options = line.items.iter().flat_map(file::options_without_effect);
+        self.found.notes.extend(options.map(|option| {
+            format!("{place}: {option} behind a requirement has no effect; write it in a line of its own")
+        }));
+        let text = file::without_options(&line.text);
+        let Some(found) = mistake::of_line(text) else { return Ok(()) };
+        Err(permanent(format!("{place} cannot be understood: {}", self.redactor.text(text)))
+            .because(found.because)
+            .hint(self.redactor.text(&found.advice)))
     }
 
     fn nested(&mut self, option: &str, name: &str, beside: &Path, place: &str) -> Result<()> {

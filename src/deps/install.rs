@@ -3,13 +3,14 @@
 use super::attempt::Attempts;
 use super::installation::Installation;
 use super::installer::{self, InstallerChoice, Tool};
+use super::look_again::look_again;
 use super::pip::PipSetting;
-use super::protect::ProtectedVersions;
+use super::protect::{self, ProtectedVersions};
 use super::python::{self, Python};
 use super::shared_store::Share;
 use super::target_facts::{TargetFacts, target_facts};
 use super::wanted::{PackageSetState, WantedPackages};
-use super::{DepsOutcome, already, lock, manifest_files, pip, sources};
+use super::{DepsOutcome, already, imports, lock, manifest_files, pip, sources};
 use crate::error::Result;
 use requirements::Satisfaction;
 use requirements::installed::Folders;
@@ -37,7 +38,7 @@ pub(super) fn install(
     let deadline = wanted.request.settings.deps_timeout.value.and_then(|limit| started.checked_add(limit));
     let python = python::ask(&wanted.interpreter, wanted.request.environment, deadline)?;
     let folders = Folders::default();
-    if let Some(outcome) = wanted.unchanged(&python, &folders) {
+    if let Some(outcome) = already::unchanged(wanted, &python, &folders, tell) {
         return Ok(outcome);
     }
     let answer = match looked.filter(|looked| looked.python == python) {
@@ -47,9 +48,13 @@ pub(super) fn install(
     if let Satisfaction::Yes(requirements) = answer {
         return Ok(already::settle(wanted, &python, true, &folders, requirements));
     }
+    if let Satisfaction::No(unmet) = &answer {
+        imports::refuse(wanted, &python, unmet)?;
+    }
     let target = target_facts(wanted, &python, tell)?;
     let lock = lock::take(&target.lock_directory(), deadline, tell);
-    if let Some(outcome) = wanted.unchanged(&python, &Folders::default()).filter(|_| lock.waited) {
+    let unchanged = || already::unchanged(wanted, &python, &Folders::default(), tell);
+    if let Some(outcome) = lock.waited.then(unchanged).flatten() {
         return Ok(outcome);
     }
     let settings = pip::settings(wanted.request.root, wanted.request.environment, &python);
@@ -68,6 +73,7 @@ pub(super) fn install(
         "{tool} installs"
     );
     tell(&first_line(wanted, &target, &tool, &answer));
+    wanted.inputs.notes.iter().for_each(|line| tell(line));
     install_with(&tool, &job, share, tell)
 }
 
@@ -81,11 +87,16 @@ fn install_with(
     let (wanted, kept) = (job.wanted, job.kept);
     wanted.refusals(kept, wanted.asked()).iter().for_each(|line| tell(line));
     let files = manifest_files::files(job)?;
+    files.notes.iter().for_each(|line| tell(line));
     sources::check_lines(wanted.request, &files.asked)?;
     wanted.refusals(kept, files.asked.iter().cloned()).iter().for_each(|line| tell(line));
     let before = job.target.make_ready(wanted, tell)?;
-    Attempts { job, tool, files: &files, share: share.as_mut() }.run(tell)?;
-    let packages = job.check(&before, tell)?;
+    let found_before = protect::names(&job.imported());
+    let done = Attempts { job, tool, files: &files, share: share.as_mut() }.run(tell);
+    done.inspect_err(|_| job.target.take_back())?;
+    // Settings may send packages to the user's own directory, which is not the target.
+    let packages = job.check(&before, tell)?.max(protect::new(&found_before, &job.imported()).count());
+    look_again(job, &tool.to_string(), &files.asked, tell)?;
     let environment = job.finish(&tool.to_string(), None, &before, tell)?;
     if let Some(share) = share {
         share.give(job, tool, &before, tell);
@@ -108,6 +119,7 @@ fn tool(
         settings,
         kept,
         for_pip: &wanted.inputs.for_pip,
+        hashed: wanted.inputs.hashed,
         environment: request.environment,
         layered: target.layer.is_some(),
     };

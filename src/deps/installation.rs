@@ -1,11 +1,14 @@
 //! Defines one installation for the steps that carry it out: the requirements, the target, and the record at the end.
 
+use super::import_path::ImportPath;
+use super::installer::Tool;
 use super::protect::{self, ProtectedVersions};
+use super::shared_files;
 use super::stamp::{Stamp, VersionsByName};
 use super::target_facts::TargetFacts;
 use super::wanted::WantedPackages;
 use crate::error::Result;
-use requirements::installed::Folders;
+use requirements::installed::{Folders, Installed};
 use std::ffi::OsString;
 use std::time::Instant;
 
@@ -24,6 +27,20 @@ pub(super) struct Installation<'a> {
 }
 
 impl Installation<'_> {
+    /// Returns the protected versions as a tool sees them: pip sees what hides a protected package, and uv does not.
+    pub(super) fn kept_for(&self, tool: &Tool) -> ProtectedVersions {
+        match tool {
+            Tool::Uv { .. } => self.kept.clone(),
+            Tool::Pip { .. } => self.kept.as_imported(&self.imported()),
+        }
+    }
+
+    /// Reads the distributions that the workload's Python is going to find.
+    pub(super) fn imported(&self) -> Installed {
+        let (folders, layer) = (Folders::default(), self.target.layer.as_ref().map(|(layer, _)| layer));
+        ImportPath::of(self.target.python, &self.wanted.start, layer, &folders).installed(&folders)
+    }
+
     /// Checks that protected packages are unchanged, and logs the requirements that wanted other versions. Returns the number of packages
     /// that came or changed.
     ///
@@ -34,6 +51,7 @@ impl Installation<'_> {
         self.kept.verify(&now)?;
         let requirements = protect::new_requirements(before, &now);
         self.wanted.refusals(self.kept, requirements).iter().for_each(|line| tell(line));
+        shared_files::lines(before, &now).iter().for_each(|line| tell(line));
         Ok(protect::new(before, &now).count())
     }
 

@@ -1,13 +1,15 @@
 //! Chooses the program that installs, and builds its command line and variables.
 
+use super::build_plan::BuildPlan;
 use super::pip::PipSetting;
 use super::protect::{self, ProtectedVersions};
 use super::python::Python;
 use super::translate::{ForUv, for_uv};
-use super::{cache_dirs, run, site_packages};
+use super::{cache_dirs, certificates, run, site_packages};
 use crate::config::{self, Installer};
 use crate::error::{Error, ErrorKind, Result};
 use protocol::exit_code::FailureFamily;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,6 +42,8 @@ pub(super) enum Tool {
     Pip {
         /// Its version.
         version: String,
+        /// uv's variables for certificates in its terms.
+        variables: Vec<(&'static str, OsString)>,
     },
 }
 
@@ -47,7 +51,7 @@ impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Tool::Uv { version, .. } => write!(f, "uv {version}"),
-            Tool::Pip { version } => write!(f, "pip {version}"),
+            Tool::Pip { version, .. } => write!(f, "pip {version}"),
         }
     }
 }
@@ -63,6 +67,8 @@ pub(super) struct InstallerChoice<'a> {
     pub settings: &'a [PipSetting],
     /// The parts of the requirement files that only pip reads.
     pub for_pip: &'a [String],
+    /// Whether a requirement has a hash.
+    pub hashed: bool,
     /// The workload's environment.
     pub environment: &'a Environment,
     /// Whether the target is an overlay over the interpreter.
@@ -74,14 +80,16 @@ pub(super) struct InstallerChoice<'a> {
 /// Chooses uv if it is there and can do the job, else pip; `tell` gets the reason against uv.
 ///
 /// # Errors
-/// Fails if neither can be used (116).
+/// Fails if neither can be used, or if a setting allows virtual environments only (116).
 pub(super) fn choose(choice: InstallerChoice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
+    needs_no_environment(choice)?;
     let (mut uv, mut pip) = (None, None);
     if choice.wanted.value != Installer::Pip {
         uv = find_uv(choice);
     }
     if choice.wanted.value != Installer::Uv {
-        pip = choice.python.pip.clone().map(|version| Tool::Pip { version });
+        let variables = || certificates::for_pip(choice.settings, choice.environment);
+        pip = choice.python.pip.clone().map(|version| Tool::Pip { version, variables: variables() });
     }
     let Some(uv) = uv else { return pip.ok_or_else(|| missing(none_of(choice.wanted.value), choice)) };
     if cannot_start_threads(&uv, choice.environment) {
@@ -104,6 +112,20 @@ pub(super) fn choose(choice: InstallerChoice<'_>, tell: &mut dyn FnMut(&str)) ->
             Ok(uv)
         }
     }
+}
+
+/// Keeps pip's setting that it installs into virtual environments only. An overlay is one.
+fn needs_no_environment(choice: InstallerChoice<'_>) -> Result<()> {
+    let setting = choice.settings.iter().find(|setting| setting.name == "require-virtualenv" && setting.is_on());
+    let Some(setting) = setting.filter(|_| !choice.layered && !choice.python.is_virtual()) else { return Ok(()) };
+    let executable = choice.python.executable.display();
+    let what = format!(
+        "requirements cannot be installed: {executable} is no virtual environment, which pip's setting require-virtualenv asks for"
+    );
+    Err(Error::new(ErrorKind::Permanent(FailureFamily::Deps), what)
+        .because(format!("set by {}", setting.origin))
+        .hint("install into an overlay, which is one: TRAINIT_DEPS_TARGET=layer")
+        .hint("or take the setting back for this job: PIP_REQUIRE_VIRTUALENV=0"))
 }
 
 fn none_of(wanted: Installer) -> &'static str {
@@ -144,7 +166,7 @@ fn without_threads(pip: Option<Tool>, choice: InstallerChoice<'_>, tell: &mut dy
     let what = format!("requirements cannot be installed: {what}, and uv cannot start threads");
     Err(Error::new(ErrorKind::Permanent(FailureFamily::Deps), what)
         .because(why)
-        .hint("use a newer engine; without any profile: docker run --security-opt seccomp=unconfined")
+        .hint("use a newer engine, or start the container without a profile of seccomp")
         .hint(hint))
 }
 
@@ -162,7 +184,10 @@ fn obstacle(uv: &Tool, choice: InstallerChoice<'_>) -> Option<String> {
     if is_blind(choice) {
         return Some("does not see the image's packages below".to_owned());
     }
-    let unknown = [settings.unknown.as_slice(), choice.for_pip].concat();
+    let mut unknown = [settings.unknown.as_slice(), choice.for_pip].concat();
+    // With hashes uv wants one for each override, too, and the protected versions have none.
+    let both = choice.hashed && !choice.kept.is_empty();
+    unknown.extend(both.then(|| "hashes beside protected versions".to_owned()));
     (!unknown.is_empty()).then(|| format!("has no word for {}", unknown.join(", ")))
 }
 
@@ -217,18 +242,24 @@ pub(super) struct InstallerJob<'a> {
     pub beside: &'a Path,
     /// The workload's environment.
     pub environment: &'a Environment,
+    /// The options with which the workload starts Python, as far as they change where it looks.
+    pub options: &'a [OsString],
     /// The file for pip's log.
     pub log: Option<&'a Path>,
     /// Whether newer versions than the installed ones are wanted.
     pub upgrade: bool,
     /// Whether caches are skipped.
     pub fresh: bool,
+    /// Whether a requirement has a hash. pip wants one for every requirement then; uv has to be told.
+    pub hashed: bool,
     /// Whether byte code is compiled. An environment for the store is compiled once here and not on each machine.
     pub compile: bool,
     /// The protected versions.
     pub kept: &'a ProtectedVersions,
     /// The protected versions in a file for this tool.
     pub kept_file: Option<&'a Path>,
+    /// The way in which packages are built.
+    pub builds: &'a BuildPlan,
 }
 
 impl InstallerJob<'_> {
@@ -236,7 +267,7 @@ impl InstallerJob<'_> {
     pub(super) fn command(&self) -> Command {
         let mut command = match self.tool {
             Tool::Uv { path, settings, .. } => self.uv(path, settings),
-            Tool::Pip { .. } => self.pip(),
+            Tool::Pip { variables, .. } => self.pip(variables),
         };
         command.args(self.upgrade.then_some("--upgrade"));
         for file in self.files {
@@ -261,17 +292,15 @@ impl InstallerJob<'_> {
         let mut command = self.start(path);
         command.args(["pip", "install", "--no-config", "--no-python-downloads", "--python"]).arg(self.executable);
         command.args(self.managed.then_some("--break-system-packages")).args(&settings.options);
+        command.args(self.builds.for_uv());
+        command.args((self.hashed && self.kept_file.is_none()).then_some("--require-hashes"));
         if let Some(file) = self.kept_file {
             // The option replaces the variable, so the files of the variable are passed as well.
             let files = std::iter::once(file.to_owned()).chain(protect::overrides(self.environment));
             files.for_each(|file| _ = command.arg("--override").arg(file));
         }
         command.envs(settings.variables.iter().map(|(name, value)| (name, value)));
-        if let Some(bundle) =
-            self.environment.get("REQUESTS_CA_BUNDLE").filter(|_| self.environment.get("SSL_CERT_FILE").is_none())
-        {
-            command.env("SSL_CERT_FILE", bundle);
-        }
+        command.envs(certificates::for_uv(self.environment));
         if self.compile && self.environment.get("UV_COMPILE_BYTECODE").is_none() {
             command.env("UV_COMPILE_BYTECODE", "1");
         }
@@ -294,13 +323,16 @@ impl InstallerJob<'_> {
         command.env("UV_CACHE_DIR", cache);
     }
 
-    fn pip(&self) -> Command {
+    fn pip(&self, variables: &[(&'static str, OsString)]) -> Command {
         let mut command = self.start(self.executable);
-        let run_pip = format!("PINS = {}\n{RUN_PIP}", self.kept.for_pip());
+        let run_pip = format!("PINS = {}\n{}{RUN_PIP}", self.kept.for_pip(), self.builds.for_pip());
+        // pip sees what the workload sees. Without `site` it would not even see itself.
+        command.args(self.options.iter().filter(|option| *option != "-S"));
         command.args(["-c", &run_pip, "install", "--no-input", "--disable-pip-version-check"]);
         if let Some(file) = self.kept_file {
             command.arg("-c").arg(file);
         }
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         if self.environment.get("PIP_ROOT_USER_ACTION").is_none() {
             command.env("PIP_ROOT_USER_ACTION", "ignore");
         }

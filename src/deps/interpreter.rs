@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// The longest wait for a shim to name its interpreter.
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// What named an interpreter that was found on PATH.
+pub(super) const BY_PATH: &str = "PATH";
+
 /// An interpreter, and the reason for its choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interpreter {
@@ -54,8 +57,8 @@ fn candidates(request: &DepsRequest<'_>) -> Vec<(&'static str, PathBuf)> {
         ("the command", own),
         ("VIRTUAL_ENV", inside("VIRTUAL_ENV")),
         ("CONDA_PREFIX", inside("CONDA_PREFIX")),
-        ("PATH", lookup.program("python3")),
-        ("PATH", lookup.program("python")),
+        (BY_PATH, lookup.program("python3")),
+        (BY_PATH, lookup.program("python")),
     ];
     all.into_iter().filter_map(|(named_by, path)| Some((named_by, lookup.program(path?)?))).collect()
 }

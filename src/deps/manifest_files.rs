@@ -3,9 +3,9 @@
 use super::installation::Installation;
 use super::manifest::{self, ManifestKind};
 use super::refusal::{not_run, permanent};
-use super::{cache_dirs, installer, run};
+use super::{cache_dirs, installer, run, source_layout};
 use crate::error::{Error, Result};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::NamedTempFile;
@@ -15,31 +15,7 @@ const ASKS: &str = "trainit-asks:";
 const WRONG: &str = "trainit-wrong:";
 
 /// The Python program that reads a project's dependencies: Python, or its pip, has a TOML parser.
-const QUESTION: &str = r#"
-import sys
-sys.path[:] = [p for p in sys.path if p]
-def wrong(what):
-    print("\ntrainit-wrong:" + what)
-    sys.exit(1)
-try:
-    import tomllib
-except ImportError:
-    try:
-        from pip._vendor import tomli as tomllib
-    except ImportError:
-        wrong("this Python cannot read TOML: 3.11 or newer can, or one with a newer pip")
-try:
-    with open(sys.argv[1], "rb") as file:
-        project = tomllib.load(file).get("project")
-except Exception as error:
-    wrong(str(error))
-if not isinstance(project, dict):
-    wrong("it has no table [project]")
-if "dependencies" in project.get("dynamic", ()):
-    wrong("its dependencies are dynamic: only building the project tells them")
-for line in project.get("dependencies", ()):
-    print("\ntrainit-asks:" + str(line))
-"#;
+const QUESTION: &str = include_str!("read_project.py");
 
 /// The requirement files of an installation; generated files are removed when this is dropped.
 #[derive(Debug, Default)]
@@ -48,6 +24,8 @@ pub(super) struct ManifestFiles {
     pub paths: Vec<PathBuf>,
     /// The requirements of the generated files, each behind its origin.
     pub asked: Vec<(String, String)>,
+    /// Lines about the files.
+    pub notes: Vec<String>,
     made: Vec<NamedTempFile>,
 }
 
@@ -63,8 +41,12 @@ pub(super) fn files(job: &Installation<'_>) -> Result<ManifestFiles> {
     let mut files = ManifestFiles::default();
     for file in chosen {
         let text = match manifest::kind(file) {
-            ManifestKind::Project => of_project(job, file)?,
-            ManifestKind::UvLock => of_lock(job, file, uv.as_deref())?,
+            ManifestKind::Project => {
+                let directory = file.parent().unwrap_or(Path::new("/")).to_owned();
+                files.notes.extend(source_layout::line(&[directory], job.wanted.request.environment));
+                of_project(job, file)?
+            }
+            ManifestKind::UvLock => of_lock(job, file, uv.as_deref(), &mut files.notes)?,
             ManifestKind::Requirements | ManifestKind::Foreign(_) => {
                 files.paths.push(file.clone());
                 continue;
@@ -90,7 +72,8 @@ impl ManifestFiles {
 
 fn of_project(job: &Installation<'_>, file: &Path) -> Result<String> {
     let mut command = Command::new(&job.target.python.executable);
-    command.args(["-E", "-c", QUESTION]).arg(file);
+    let parts = serde_json::to_string(&job.wanted.selection.parts_of(file)).unwrap_or_default();
+    command.args(["-E", "-c", QUESTION]).arg(file).arg(parts);
     let output = said(job, command, file)?;
     let marked = |mark| output.lines().filter_map(move |line| line.strip_prefix(mark));
     match marked(WRONG).next() {
@@ -101,40 +84,69 @@ fn of_project(job: &Installation<'_>, file: &Path) -> Result<String> {
 
 /// Exports the requirements of a lock file without the project itself, whose code is already there. Protected versions have other hashes,
 /// so an export with protected versions has none.
-fn of_lock(job: &Installation<'_>, file: &Path, uv: Option<&Path>) -> Result<String> {
+fn of_lock(job: &Installation<'_>, file: &Path, uv: Option<&Path>, notes: &mut Vec<String>) -> Result<String> {
     let uv = uv.ok_or_else(|| {
         unreadable(file).because("only uv can read it, and there is no uv").hint("put uv into the image")
     })?;
-    let mut command = Command::new(uv);
-    command.args([
-        "export",
-        "--quiet",
-        "--frozen",
-        "--no-config",
-        "--no-python-downloads",
-        "--no-emit-workspace",
-        "--no-dev",
-    ]);
-    command
-        .args(["--no-header", "--no-annotate", "--format", "requirements-txt", "--python"])
-        .arg(&job.target.python.executable);
+    notes.extend(behind(job, file, uv));
+    let mut command = uv_of(
+        job,
+        file,
+        uv,
+        &["export", "--quiet", "--frozen", "--no-config", "--no-dev", "--no-header", "--no-annotate"],
+    );
+    command.args(["--format", "requirements-txt"]);
+    let parts = job.wanted.selection.parts_of(file);
+    command.args(parts.extras.iter().flat_map(|extra| ["--extra", extra]));
+    let group = if parts.base { "--group" } else { "--only-group" };
+    command.args(parts.groups.iter().flat_map(|name| [group, name]));
     command.args((!job.kept.is_empty()).then_some("--no-hashes"));
-    command.arg("--project").arg(file.parent().unwrap_or(Path::new("/")));
-    said(job, command, file)
+    let text = said(job, command, file)?;
+    let directory = file.parent().unwrap_or(Path::new("/"));
+    let (own, others): (Vec<_>, Vec<_>) = text.lines().partition(|line| own_package(line).is_some());
+    let members = own.into_iter().filter_map(own_package).filter(|path| *path != ".").map(|path| directory.join(path));
+    let own: Vec<_> = std::iter::once(directory.to_owned()).chain(members).collect();
+    notes.extend(source_layout::line(&own, job.wanted.request.environment));
+    Ok(others.into_iter().map(|line| format!("{line}\n")).collect())
 }
 
-fn said(job: &Installation<'_>, mut command: Command, file: &Path) -> Result<String> {
-    run::with_environment(&mut command, job.wanted.request.environment);
-    command.current_dir(file.parent().unwrap_or(Path::new("/")));
+fn uv_of(job: &Installation<'_>, file: &Path, uv: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(uv);
+    command.args(arguments).args(["--no-python-downloads", "--python"]).arg(&job.target.python.executable);
+    command.arg("--project").arg(file.parent().unwrap_or(Path::new("/")));
+    command
+}
+
+/// Returns a line if the lock file is older than the project it belongs to. uv tells that without a network, and ends with 1 then.
+fn behind(job: &Installation<'_>, file: &Path, uv: &Path) -> Option<String> {
+    let command = uv_of(job, file, uv, &["lock", "--check", "--offline", "--quiet"]);
+    let answer = run_in(job, command, file).ok()?;
+    (answer.code() == Some(1)).then(|| {
+        format!("{} does not fit its pyproject.toml any more (uv lock --check): what is locked is installed; uv lock brings it up to date", file.display())
+    })
+}
+
+/// Returns the path of a line for a package of the workspace: `-e .`, `./packages/lib`.
+fn own_package(line: &str) -> Option<&str> {
+    let path = line.strip_prefix("-e ").or_else(|| line.starts_with('.').then_some(line))?;
+    path.split([';', ' ']).next()
+}
+
+fn said(job: &Installation<'_>, command: Command, file: &Path) -> Result<String> {
     let program = command.get_program().to_owned();
-    let answer =
-        run::capture(command, job.deadline).map_err(|error| not_run(Path::new(&program), error, unreadable(file)))?;
+    let answer = run_in(job, command, file).map_err(|error| not_run(Path::new(&program), error, unreadable(file)))?;
     let has_words = answer.output.lines().any(|line| line.starts_with(WRONG));
     if answer.succeeded() || has_words {
         Ok(answer.output)
     } else {
         Err(unreadable(file).because(answer.output.trim()))
     }
+}
+
+fn run_in(job: &Installation<'_>, mut command: Command, file: &Path) -> io::Result<run::ProgramOutput> {
+    run::with_environment(&mut command, job.wanted.request.environment);
+    command.current_dir(file.parent().unwrap_or(Path::new("/")));
+    run::capture(command, job.deadline)
 }
 
 fn unreadable(file: &Path) -> Error {

@@ -7,9 +7,20 @@
 
 mod already;
 mod attempt;
+mod blamed_setting;
 mod build_log;
+mod build_plan;
+mod build_steps;
 mod cache_dirs;
+mod certificates;
 mod failure;
+mod failure_class;
+mod failure_in_builds;
+mod failure_on_the_way;
+mod foresee;
+mod freeze;
+mod import_path;
+mod imports;
 mod index;
 mod inputs;
 mod install;
@@ -18,25 +29,33 @@ mod installation;
 mod installer;
 mod installer_view;
 mod interpreter;
+mod interpreter_words;
+mod left_alone;
 mod lock;
+mod look_again;
 mod manifest;
 mod manifest_files;
 mod overlay;
 mod overlays;
 mod path_files;
 pub mod pip;
+mod pip_answer;
 pub mod progress;
 mod protect;
 pub mod python;
+mod python_start;
 mod quick_look;
 pub mod redact;
 mod refusal;
 mod removed;
 mod requirement_file;
 mod select;
+mod shared_files;
 mod shared_packages;
 mod shared_store;
+mod shebang;
 mod site_packages;
+mod source_layout;
 mod source_mention;
 mod sources;
 pub mod stamp;
@@ -45,10 +64,12 @@ mod status;
 mod store_words;
 mod target;
 mod target_facts;
-mod ticker;
 mod translate;
 mod wanted;
 
+pub use foresee::{DepsOutlook, foresee};
+pub use freeze::{FrozenPackages, freeze, frozen};
+pub use left_alone::LeftAlone;
 pub use quick_look::words as glance;
 pub use removed::RemovedEntry;
 pub use status::{DepsStatus, status};
@@ -57,9 +78,10 @@ use crate::config::{LogFormat, Settings};
 use crate::error::Result;
 use crate::program as run;
 use protocol::handover::WorkloadKind;
+use python_start::PythonStart;
 use requirements::Satisfaction;
 use requirements::installed::Folders;
-use select::FileSelection;
+use select::{FileSelection, Selected};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -99,8 +121,8 @@ impl DepsRequest<'_> {
 /// The outcome for the dependencies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DepsOutcome {
-    /// There are no requirement files.
-    Nothing,
+    /// There are no requirement files, or only some that the start leaves alone.
+    Nothing(Option<LeftAlone>),
     /// Nothing changed since the last installation.
     Unchanged {
         /// The requirement files.
@@ -147,7 +169,7 @@ impl DepsOutcome {
     /// Returns the variables for the workload. They replace its own ones: path lists in them already contain those.
     pub fn environment(&self) -> &[(OsString, OsString)] {
         match self {
-            DepsOutcome::Nothing | DepsOutcome::Satisfied { .. } => &[],
+            DepsOutcome::Nothing(_) | DepsOutcome::Satisfied { .. } => &[],
             DepsOutcome::Unchanged { environment, .. }
             | DepsOutcome::Unpacked { environment, .. }
             | DepsOutcome::Installed { environment, .. } => environment,
@@ -157,7 +179,7 @@ impl DepsOutcome {
     /// Describes the outcome and its files in a few words; `None` if there were no files.
     pub fn words(&self) -> Option<String> {
         match self {
-            DepsOutcome::Nothing => None,
+            DepsOutcome::Nothing(_) => None,
             DepsOutcome::Unchanged { files, .. } => Some(format!("{}: unchanged since it was installed", names(files))),
             DepsOutcome::Satisfied { files, requirements } => {
                 let requirements = text::count(*requirements as u64, "requirement");
@@ -188,17 +210,19 @@ pub fn ensure(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<D
     let (environment, lines) = index::applied(request);
     let request = &DepsRequest { environment: &environment, ..request.clone() };
     let selected = select::select(request, tell)?;
-    let files = selected.as_ref().map(|selection| names(&selection.files));
+    let files = if let Selected::Files(selection) = &selected { names(&selection.files) } else { "none".to_owned() };
     debug!(
         target: "deps",
         wanted = ?request.settings.deps_requirements.value,
         origin = %request.settings.deps_requirements.origin,
         code = %request.code.display(),
         command = %text::command(request.command),
-        "files: {}",
-        files.as_deref().unwrap_or("none")
+        "files: {files}"
     );
-    let Some(selection) = selected else { return Ok(DepsOutcome::Nothing) };
+    let selection = match selected {
+        Selected::Files(selection) => selection,
+        Selected::Nothing(left) => return Ok(DepsOutcome::Nothing(left)),
+    };
     lines.iter().for_each(|line| tell(line));
     ensure_of(request, selection, tell)
 }
@@ -209,10 +233,14 @@ fn ensure_of<'a>(
     selection: FileSelection,
     tell: &mut dyn FnMut(&str),
 ) -> Result<DepsOutcome> {
-    let Some(wanted) = wanted_of(request, selection)? else { return Ok(DepsOutcome::Nothing) };
+    let Some(wanted) = wanted_of(request, selection)? else { return Ok(DepsOutcome::Nothing(None)) };
+    if wanted.interpreter.named_by == interpreter::BY_PATH {
+        let python = interpreter::lookup(request).program("python");
+        left_alone::two_pythons(&wanted.interpreter.path, python).iter().for_each(|line| tell(line));
+    }
     let remembered = python::remembered(&wanted.interpreter, request.environment);
     let folders = Folders::default();
-    let unchanged = remembered.as_ref().and_then(|python| wanted.unchanged(python, &folders));
+    let unchanged = remembered.as_ref().and_then(|python| already::unchanged(&wanted, python, &folders, tell));
     debug!(
         target: "deps",
         requirements = wanted.inputs.requirements,
@@ -262,9 +290,9 @@ pub fn program(request: &DepsRequest<'_>, interpreter: Option<&Path>, name: &str
 pub fn settled(request: &DepsRequest<'_>) -> Result<Option<DepsOutcome>> {
     let (environment, _) = index::applied(request);
     let request = &DepsRequest { environment: &environment, ..request.clone() };
-    let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(Some(DepsOutcome::Nothing)) };
+    let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(Some(DepsOutcome::Nothing(None))) };
     let remembered = python::remembered(&wanted.interpreter, request.environment);
-    Ok(remembered.and_then(|python| wanted.unchanged(&python, &Folders::default())))
+    Ok(remembered.and_then(|python| already::unchanged(&wanted, &python, &Folders::default(), &mut |_| {})))
 }
 
 /// Removes environments from the store and overlays from the cache: those beyond the limit, unused for too long, or left by killed starts.
@@ -276,18 +304,28 @@ pub fn prune(request: &DepsRequest<'_>, unused: Option<Duration>, dry: bool) -> 
     store.chain(overlays::prune(request.environment, limit, unused, dry)).collect()
 }
 
+/// Returns a digest of what the requirement files of this start reach; `None` without such files, or where they cannot be read.
+pub fn digest(request: &DepsRequest<'_>) -> Option<String> {
+    let selection = select::select(request, &mut |_| {}).ok()?.files()?;
+    let mut inputs = inputs::gather(&selection.files, request.environment).ok()?;
+    inputs.add_parts(selection.parts.iter().map(|(_, parts)| parts));
+    Some(inputs.digest)
+}
+
 /// Gathers what this start requires; `None` if there are no requirement files.
 fn wanted<'a>(request: &'a DepsRequest<'a>, tell: &mut dyn FnMut(&str)) -> Result<Option<wanted::WantedPackages<'a>>> {
-    select::select(request, tell)?.map_or(Ok(None), |selection| wanted_of(request, selection))
+    select::select(request, tell)?.files().map_or(Ok(None), |selection| wanted_of(request, selection))
 }
 
 fn wanted_of<'a>(request: &'a DepsRequest<'a>, selection: FileSelection) -> Result<Option<wanted::WantedPackages<'a>>> {
-    let inputs = inputs::gather(&selection.files, request.environment)?;
+    let mut inputs = inputs::gather(&selection.files, request.environment)?;
+    inputs.add_parts(selection.parts.iter().map(|(_, parts)| parts));
     let beside = selection.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"));
     sources::check(request, &inputs, beside)?;
     if inputs.requirements == 0 {
         return Ok(None);
     }
     let interpreter = interpreter::find(request)?;
-    Ok(Some(wanted::WantedPackages { request, selection, inputs, interpreter }))
+    let start = PythonStart::of(request.command, request.environment, interpreter::lookup(request));
+    Ok(Some(wanted::WantedPackages { request, selection, inputs, interpreter, start }))
 }

@@ -58,6 +58,8 @@ const AUTO: &str = "auto";
 #[derive(Clone, Debug, Default)]
 pub(super) struct ProtectedVersions {
     versions: BTreeMap<Name, Version>,
+    /// The paths of their metadata.
+    paths: BTreeMap<Name, PathBuf>,
     /// The protected packages that uv does not see, because they lie outside the directories that uv looks into.
     below: Vec<Name>,
 }
@@ -88,6 +90,7 @@ pub(super) fn choose(choice: ProtectChoice<'_>) -> ProtectedVersions {
         }
         let directory = path.parent().unwrap_or(Path::new("/"));
         kept.versions.insert(name.clone(), version.clone());
+        kept.paths.insert(name.clone(), path.to_owned());
         kept.below.extend((!choice.seen.contains(&directory)).then(|| name.clone()));
     }
     kept
@@ -163,9 +166,46 @@ impl ProtectedVersions {
         serde_json::json!(all.collect::<BTreeMap<_, _>>()).to_string()
     }
 
-    /// Checks whether a name is protected.
-    pub(super) fn contains(&self, name: &Name) -> bool {
-        self.versions.contains_key(name)
+    /// Checks whether a distribution is a protected one, and not another one of the same name.
+    pub(super) fn is_own(&self, found: &Distribution) -> bool {
+        let real = |path: &Path| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+        let is_same = |own: &PathBuf| *own == found.path || real(own).is_some_and(|own| Some(own) == real(&found.path));
+        self.paths.get(&found.name).is_some_and(is_same)
+    }
+
+    /// Lists the protected names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        self.versions.keys()
+    }
+
+    /// Returns the protected version of this name.
+    pub(super) fn version(&self, name: &Name) -> Option<&Version> {
+        self.versions.get(name)
+    }
+
+    /// Lists the distributions that are imported in place of protected ones.
+    pub(super) fn hidden_by<'a>(&self, imported: &'a Installed) -> Vec<&'a Distribution> {
+        let found = self.versions.keys().filter_map(|name| imported.get(name));
+        found.filter(|found| !self.is_own(found)).collect()
+    }
+
+    /// Returns the versions with those of distributions that are imported in place of protected ones: pip sees these.
+    pub(super) fn as_imported(&self, imported: &Installed) -> Self {
+        let mut seen = self.clone();
+        for found in self.hidden_by(imported) {
+            match &found.version {
+                Some(version) => _ = seen.versions.insert(found.name.clone(), version.clone()),
+                None => _ = seen.versions.remove(&found.name),
+            }
+        }
+        seen
+    }
+
+    /// Returns the versions that no other distribution hides.
+    pub(super) fn without_hidden(&self, imported: &Installed) -> Self {
+        let mut seen = self.clone();
+        self.hidden_by(imported).iter().for_each(|found| _ = seen.versions.remove(&found.name));
+        seen
     }
 
     /// Checks whether nothing is protected.
@@ -177,7 +217,7 @@ impl ProtectedVersions {
     pub(super) fn text(&self, for_uv: bool) -> String {
         let line = |(name, version): (&Name, &Version)| match for_uv && self.below.contains(name) {
             // uv would install a second copy of a package that it does not see, so the override removes it from the resolution.
-            true => format!("{name} ; sys_platform == 'never'\n"),
+            true => left_out(name.as_str()),
             false => format!("{name}=={version}\n"),
         };
         self.versions.iter().map(line).collect()
@@ -256,6 +296,11 @@ pub(super) fn new_requirements(before: &VersionsByName, now: &Installed) -> Vec<
     let mut all: Vec<_> = new(before, now).flat_map(asks).collect();
     all.sort();
     all
+}
+
+/// Returns a line of overrides that leaves a package out.
+pub(super) fn left_out(name: &str) -> String {
+    format!("{name} ; sys_platform == 'never'\n")
 }
 
 /// Lists the files with a user's own overrides, because trainit's option would replace the variable.

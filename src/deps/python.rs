@@ -27,11 +27,20 @@ pub const OWN: &str = ".trainit";
 const MARK: &str = "trainit-python:";
 
 /// The Python program that answers. It runs from Python 2.7 on, so that an old interpreter is recognized. It removes the working directory
-/// from the path first: the code there may contain a module of any name.
+/// from the path first: the code there may contain a module of any name. Python is started without `site`, whose work is done here, so that
+/// the place of the user's own directory is known whether that directory exists or not.
 const QUESTION: &str = r#"
 import sys
 sys.path[:] = [p for p in sys.path if p]
-import json, os, site, sysconfig
+import site
+at = []
+def pass_over(known, *rest):
+    at.append(len(sys.path))
+    return known
+site.addusersitepackages = pass_over
+site.main()
+sys.path[:] = [p for p in sys.path if p]
+import json, os, sysconfig
 paths = sysconfig.get_paths()
 stdlib = [paths["stdlib"], paths["platstdlib"]]
 try:
@@ -52,7 +61,8 @@ def markers():
     return dict(os_name=os.name, sys_platform=sys.platform, platform_machine=system[4], platform_system=system[0],
         platform_python_implementation=names[one.name], implementation_name=one.name, implementation_version=version,
         python_version="%d.%d" % sys.version_info[:2], python_full_version=sys.version.split()[0])
-user = site.getusersitepackages() if hasattr(site, "getusersitepackages") else None
+def has_packages(p):
+    return os.path.isdir(p) and p not in stdlib and os.path.basename(p) != "lib-dynload"
 home = os.path.join(base, "bin", os.path.basename(paths["stdlib"]))
 print("\ntrainit-python:" + json.dumps(dict(
     version="%d.%d.%d" % sys.version_info[:3],
@@ -64,7 +74,8 @@ print("\ntrainit-python:" + json.dumps(dict(
     platlib=paths["platlib"],
     scripts=paths["scripts"],
     stdlib=paths["stdlib"],
-    sites=[p for p in sys.path if os.path.isdir(p) and p not in stdlib and os.path.basename(p) != "lib-dynload" and p != user],
+    sites=[p for p in sys.path if has_packages(p)],
+    sites_before_user=len([p for p in sys.path[:at[0] if at else 0] if has_packages(p)]),
     user_site=bool(site.ENABLE_USER_SITE),
     pip=pip,
     markers=markers() if sys.version_info[0] > 2 else {},
@@ -101,6 +112,8 @@ pub struct Python {
     pub stdlib: PathBuf,
     /// The directories in which it looks for packages, without the user's own directory and PYTHONPATH.
     pub sites: Vec<PathBuf>,
+    /// The number of those directories that come before the user's own.
+    pub sites_before_user: usize,
     /// Whether it looks in the user's own directory as well.
     pub user_site: bool,
     /// The version of its pip, if it has one.
@@ -209,7 +222,7 @@ fn name_in_cache(identity: &str) -> String {
 /// Fails if it cannot be run, or is too old (116).
 pub fn ask(interpreter: &Interpreter, environment: &Environment, deadline: Option<Instant>) -> Result<Python> {
     let mut command = Command::new(&interpreter.path);
-    command.args(["-E", "-c", QUESTION]);
+    command.args(["-E", "-S", "-c", QUESTION]);
     run::with_environment(&mut command, environment);
     let answer =
         run::capture(command, deadline).map_err(|error| not_run(&interpreter.path, error, unusable(interpreter)))?;
@@ -269,7 +282,7 @@ pub(super) mod tests {
             "base_prefix":"/usr","purelib":"/venv/lib/python3.12/site-packages","platlib":"/venv/lib/python3.12/site-packages",
             "scripts":"/venv/bin","markers":{"os_name":"posix","sys_platform":"linux","platform_machine":"x86_64","platform_system":"Linux",
             "platform_python_implementation":"CPython","python_version":"3.12","python_full_version":"3.12.1",
-            "implementation_name":"cpython","implementation_version":"3.12.1"},"stdlib":"/usr/lib/python3.12","sites":["/venv/lib/python3.12/site-packages"],"user_site":false,
+            "implementation_name":"cpython","implementation_version":"3.12.1"},"stdlib":"/usr/lib/python3.12","sites":["/venv/lib/python3.12/site-packages"],"sites_before_user":1,"user_site":false,
             "pip":"24.0","managed":false,"conda":false}"#;
         read(answer).unwrap()
     }

@@ -2,7 +2,8 @@
 
 use super::DepsRequest;
 use super::interpreter;
-use super::manifest::{self, ManifestKind};
+use super::left_alone::{self, LeftAlone};
+use super::manifest::{self, ManifestKind, ProjectParts};
 use super::requirement_file::unreadable;
 use super::starts::{self, Starts};
 use crate::config::Requirements;
@@ -19,26 +20,78 @@ const NAME: &str = "requirements.txt";
 pub(super) struct FileSelection {
     /// Absolute paths.
     pub files: Vec<PathBuf>,
+    /// The parts of each project file; other files have none.
+    pub parts: Vec<(PathBuf, ProjectParts)>,
     /// Whether they were found and not named.
     pub found: bool,
 }
 
-/// Selects the files; `None` if there are none. `tell` gets a line about a file that is left alone.
+impl FileSelection {
+    /// Returns the parts of a project that are installed.
+    pub(super) fn parts_of(&self, file: &Path) -> ProjectParts {
+        let found = self.parts.iter().find(|(known, _)| known == file);
+        found.map_or_else(|| ProjectParts { base: true, ..ProjectParts::default() }, |(_, parts)| parts.clone())
+    }
+}
+
+/// The result of a selection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Selected {
+    /// There are files.
+    Files(FileSelection),
+    /// There are none; perhaps some under other names are left alone.
+    Nothing(Option<LeftAlone>),
+}
+
+impl Selected {
+    /// Returns the files.
+    pub(super) fn files(self) -> Option<FileSelection> {
+        match self {
+            Selected::Files(files) => Some(files),
+            Selected::Nothing(_) => None,
+        }
+    }
+}
+
+/// Selects the files. `tell` gets a line about a file that is left alone.
 ///
 /// # Errors
 /// Fails for a named file that does not exist or is a directory (116).
-pub(super) fn select(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<FileSelection>> {
+pub(super) fn select(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<Selected> {
     match &request.settings.deps_requirements.value {
-        Requirements::Off => Ok(None),
-        Requirements::Files(names) if names.is_empty() => Ok(None),
+        Requirements::Off => Ok(Selected::Nothing(None)),
+        Requirements::Files(names) if names.is_empty() => Ok(Selected::Nothing(None)),
         Requirements::Files(names) => {
-            let files: Vec<_> = names.iter().map(|name| request.code.join(name)).collect();
+            let selection = named(&request.code, names);
             let origin = request.settings.deps_requirements.origin.to_string();
-            files.iter().try_for_each(|file| exists(file, Some(&format!("deps.requirements from {origin}"))))?;
-            Ok(Some(FileSelection { files, found: false }))
+            selection
+                .files
+                .iter()
+                .try_for_each(|file| exists(file, Some(&format!("deps.requirements from {origin}"))))?;
+            Ok(Selected::Files(selection))
         }
         Requirements::Auto => automatic(request, tell),
     }
+}
+
+/// Returns the files of these names. A project that is named more than once is one file with all parts.
+fn named(code: &Path, names: &[PathBuf]) -> FileSelection {
+    let mut selection = FileSelection { files: Vec::new(), parts: Vec::new(), found: false };
+    for name in names {
+        let whole = code.join(name);
+        let (file, parts) = match manifest::parts(name) {
+            Some((file, parts)) => (code.join(file), Some(parts)),
+            None => (whole, None),
+        };
+        match (selection.parts.iter_mut().find(|(known, _)| *known == file), parts) {
+            (Some((_, known)), Some(parts)) => known.add(parts),
+            (_, parts) => {
+                selection.parts.extend(parts.map(|parts| (file.clone(), parts)));
+                selection.files.push(file);
+            }
+        }
+    }
+    selection
 }
 
 fn exists(file: &Path, from: Option<&str>) -> Result<()> {
@@ -52,28 +105,35 @@ fn exists(file: &Path, from: Option<&str>) -> Result<()> {
     }
 }
 
-fn automatic(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<FileSelection>> {
+fn automatic(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<Selected> {
     let file = request.code.join(NAME);
     let missing = matches!(std::fs::metadata(&file), Err(error) if error.kind() == io::ErrorKind::NotFound);
-    let is_python = || request.by_mode || starts::look(request.command, interpreter::lookup(request)) != Starts::Other;
-    if missing {
-        let hint = manifest::hint(&request.code).filter(|_| is_code_directory(request) && is_python());
-        hint.iter().for_each(|line| tell(line));
-        return Ok(None);
+    left_alone::uv_run(request).iter().for_each(|line| tell(line));
+    if missing || !is_code_directory(request) {
+        let left = left_alone(request);
+        left.iter().for_each(|left| tell(&left.line));
+        return Ok(Selected::Nothing(left));
     }
-    if !is_code_directory(request) {
-        return Ok(None);
-    }
-    if !is_python() {
+    if !is_python(request) {
         let name = request.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
         tell(&format!(
             "{} is left alone, since {name} is not Python; TRAINIT_DEPS_REQUIREMENTS={NAME} installs it",
             file.display()
         ));
-        return Ok(None);
+        return Ok(Selected::Nothing(None));
     }
     exists(&file, None)?;
-    Ok(Some(FileSelection { files: vec![file], found: true }))
+    Ok(Selected::Files(FileSelection { files: vec![file], parts: Vec::new(), found: true }))
+}
+
+/// Returns the requirements of a Python program that are left alone, where no file has the usual name.
+fn left_alone(request: &DepsRequest<'_>) -> Option<LeftAlone> {
+    let code = is_code_directory(request).then_some(request.code.as_path());
+    is_python(request).then(|| left_alone::find(request, code)).flatten()
+}
+
+fn is_python(request: &DepsRequest<'_>) -> bool {
+    request.by_mode || starts::look(request.command, interpreter::lookup(request)) != Starts::Other
 }
 
 /// Checks that the directory holds code: a `requirements.txt` in the root or home directory may belong to anything.
@@ -124,7 +184,7 @@ mod tests {
                 kind: Default::default(),
             };
             let mut told = Vec::new();
-            select(&request, &mut |line| told.push(line.to_owned())).map(|found| (found, told))
+            select(&request, &mut |line| told.push(line.to_owned())).map(|found| (found.files(), told))
         }
     }
 
@@ -138,7 +198,7 @@ mod tests {
     fn the_file_in_the_code_directory_is_found_for_python() {
         let dir = code();
         let found = Case::new(dir.path()).select().unwrap().0.unwrap();
-        assert_eq!(found, FileSelection { files: vec![dir.path().join(NAME)], found: true });
+        assert_eq!(found, FileSelection { files: vec![dir.path().join(NAME)], parts: Vec::new(), found: true });
         assert_eq!(Case::new(&dir.path().join("none")).select().unwrap().0, None);
     }
 
@@ -161,6 +221,16 @@ mod tests {
         assert!(case.select().unwrap().0.is_none());
         case.settings.code_path.value = Some(dir.path().to_owned());
         assert!(case.select().unwrap().0.is_some());
+    }
+
+    #[test]
+    fn what_is_left_alone_is_told_in_a_line_and_handed_on() {
+        let dir = code();
+        let mut case = Case::new(dir.path());
+        std::fs::write(dir.path().join("train.py"), "").unwrap();
+        case.home = dir.path().to_owned();
+        let (found, told) = case.select().unwrap();
+        assert!(found.is_none() && told.len() == 1 && told[0].contains("requirements.txt is left alone"), "{told:?}");
     }
 
     #[test]

@@ -4,18 +4,19 @@
 use super::install_root::InstallRoot;
 use super::installation::Installation;
 use super::installer::Tool;
+use super::look_again::look_again;
 use super::protect;
 use super::removed::RemovedEntry;
 use super::shared_packages::{self, Unlisted};
 use super::stamp::VersionsByName;
 use super::target_facts::TargetFacts;
-use super::ticker::Ticker;
 use super::wanted::WantedPackages;
 use super::{DepsOutcome, DepsRequest, store_words};
 use crate::config::{Refresh, Settings};
 use crate::engine::HostFacts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report;
+use crate::ticker::Ticker;
 use requirements::installed::{Folders, Installed, record};
 use std::collections::BTreeSet;
 use std::fs;
@@ -159,6 +160,7 @@ impl Share {
         tell: &mut dyn FnMut(&str),
     ) -> Result<DepsOutcome, NotShared> {
         let (manifest, target) = (packed.manifest().clone(), job.target);
+        let built = SystemTime::now().checked_sub(self.store_entry.age_of(&packed)).unwrap_or(SystemTime::UNIX_EPOCH);
         let before = target.make_ready(job.wanted, tell)?;
         clear(&self.place, &before, &manifest)?;
         let mut ticker = Ticker::new(job.wanted.request.shows_progress(), PATIENCE);
@@ -169,7 +171,8 @@ impl Share {
         complete(&manifest, &target.installed())?;
         let packages = job.check(&before, tell)?;
         let installer = manifest.installer.clone();
-        let environment = job.finish(&installer, Some(manifest.at), &before, tell)?;
+        look_again(job, &installer, &[], tell)?;
+        let environment = job.finish(&installer, Some(seconds(built)), &before, tell)?;
         Ok(DepsOutcome::Unpacked {
             files: job.wanted.selection.files.clone(),
             installer: format!("{installer} on {}", manifest.host),
@@ -202,7 +205,7 @@ impl Share {
     /// Publishes that the environment cannot be built.
     pub(super) fn fail(&self, error: &Error) {
         if self.builds() {
-            self.store_entry.fail(matches!(error.kind, ErrorKind::Permanent(_)), store_words::message(error));
+            self.store_entry.work.fail(matches!(error.kind, ErrorKind::Permanent(_)), store_words::message(error));
         }
     }
 
@@ -221,7 +224,7 @@ impl Share {
             key: self.store_entry.key.clone(),
             installer: tool.to_string(),
             host: lease.owner().host.clone(),
-            at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            at: seconds(SystemTime::now()),
             requirements: names.map(|file| file.display().to_string()).collect(),
             python: format!("Python {} at {}", job.target.python.version, self.place.executable.display()),
             packages: shared_packages::arrived(before, &now),
@@ -246,10 +249,14 @@ impl Share {
             Err(error) => {
                 let why = report::chain(&error);
                 tell(&format!("not shared with other starts (deps.store): {why}"));
-                self.store_entry.fail_to_share(&why);
+                self.store_entry.work.fail_to_share(&why);
             }
         }
     }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The reason why an environment was not used.

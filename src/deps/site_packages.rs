@@ -1,7 +1,8 @@
 //! Finds the directories of packages, digests their contents, and repairs them after a killed installer.
 
-use super::path_files;
+use super::import_path::user_directories;
 use super::python::Python;
+use super::python_start::PythonStart;
 use requirements::installed::{Folder, Folders, record};
 use std::ffi::OsStr;
 use std::fs;
@@ -9,33 +10,19 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use store::digest::Digest;
-use sys::environment::Environment;
 
 /// Returns a digest that changes when a package comes, goes or changes its version in any directory of this Python. It covers names only:
 /// times are unreliable on overlay file systems, and every import may write a `__pycache__`.
-pub(super) fn state(python: &Python, more: &[PathBuf], environment: &Environment, folders: &Folders) -> String {
+pub(super) fn state(python: &Python, more: &[PathBuf], start: &PythonStart, folders: &Folders) -> String {
     let mut digest = Digest::default();
     for directory in python.sites.iter().chain(more) {
         add(&mut digest, &folders.get(directory), |name| !name.starts_with(b".") && name != b"__pycache__");
     }
-    for directory in user_site(python, environment).into_iter().chain(python_path(environment)) {
+    for directory in user_directories(python, start, folders).iter().chain(&start.python_path) {
         // The code's own directory may be among these, so only packages' metadata counts.
-        add(&mut digest, &folders.get(&directory), is_metadata);
+        add(&mut digest, &folders.get(directory), is_metadata);
     }
     digest.hex()
-}
-
-/// Lists the directories of this Python's imports in their order; `None` if the interpreter would have to be asked again.
-pub(super) fn directories(python: &Python, environment: &Environment, folders: &Folders) -> Option<Vec<PathBuf>> {
-    let (mut all, user) = (python_path(environment), user_site(python, environment));
-    if user.iter().any(|dir| path_files::name_directories(&folders.get(dir))) {
-        return None;
-    }
-    // The user's own packages come before the system's, and after those of a virtual environment.
-    let (own, system): (Vec<_>, Vec<_>) =
-        python.package_directories().cloned().partition(|dir| python.is_virtual() && dir.starts_with(&python.prefix));
-    all.extend(own.into_iter().chain(user).chain(system));
-    Some(all)
 }
 
 /// Adds a directory to the digest. An empty one counts like a missing one: another user's home, or a PYTHONPATH that is set only when the
@@ -51,19 +38,6 @@ fn add(digest: &mut Digest, folder: &Folder, counts: fn(&[u8]) -> bool) {
 
 fn is_metadata(name: &[u8]) -> bool {
     [".dist-info", ".egg-info", ".egg-link", ".pth"].iter().any(|end| name.ends_with(end.as_bytes()))
-}
-
-fn user_site(python: &Python, environment: &Environment) -> Option<PathBuf> {
-    let base = environment.get("PYTHONUSERBASE").map(PathBuf::from);
-    let base = base.or_else(|| Some(Path::new(environment.get("HOME")?).join(".local")))?;
-    let used = python.user_site && environment.get("PYTHONNOUSERSITE").is_none();
-    used.then(|| base.join("lib").join(python.library_name()).join("site-packages"))
-}
-
-fn python_path(environment: &Environment) -> Vec<PathBuf> {
-    let own =
-        |path: &PathBuf| path.is_absolute() && !path.components().any(|part| part.as_os_str() == super::overlay::HOOK);
-    environment.get("PYTHONPATH").map(|paths| std::env::split_paths(paths).filter(own).collect()).unwrap_or_default()
 }
 
 /// Removes the metadata of packages that an installer left unfinished since `begun`, so that the next one installs them again. Older
@@ -127,7 +101,7 @@ mod tests {
     #[test]
     fn a_package_that_comes_or_goes_changes_the_state_and_a_cache_does_not() {
         let dir = tempfile::tempdir().unwrap();
-        let none = Environment::default();
+        let none = PythonStart::default();
         let state = || state(&python(dir.path()), &[], &none, &Folders::default());
         let empty = state();
         package(dir.path(), "a-1", None);
@@ -143,9 +117,9 @@ mod tests {
     #[test]
     fn of_a_directory_in_pythonpath_only_packages_count() {
         let (site, code) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let environment: Environment = [("PYTHONPATH", code.path().to_str().unwrap())].into_iter().collect();
-        let without = state(&python(site.path()), &[], &Environment::default(), &Folders::default());
-        let state = || state(&python(site.path()), &[], &environment, &Folders::default());
+        let start = PythonStart { python_path: vec![code.path().to_owned()], ..PythonStart::default() };
+        let without = state(&python(site.path()), &[], &PythonStart::default(), &Folders::default());
+        let state = || state(&python(site.path()), &[], &start, &Folders::default());
         let before = state();
         assert_eq!(before, without);
         fs::write(code.path().join("train.py"), "").unwrap();

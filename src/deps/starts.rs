@@ -1,6 +1,7 @@
 //! Classifies a command line: a Python interpreter, a script of one, a launcher of training jobs, or another program. It reads files and
 //! starts nothing.
 
+use super::shebang::{self, NamedInterpreter, is_python, name_of};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -89,6 +90,13 @@ pub(super) fn look(command: &[OsString], lookup: Lookup<'_>) -> Starts {
     rest.iter().map(|word| look_at(word, lookup)).find(|starts| *starts != Starts::Other).unwrap_or(Starts::Other)
 }
 
+/// Returns the position of the word that names an interpreter, which may stand behind programs that start it.
+pub(super) fn interpreter_at(command: &[OsString]) -> Option<usize> {
+    let starts_others = command.first().is_some_and(|first| WRAPPERS.contains(&name_of(first).as_ref()));
+    let reach = if starts_others { command.len() } else { 1 };
+    command.iter().take(reach).position(|word| is_python(&name_of(word)))
+}
+
 fn look_at(word: &OsStr, lookup: Lookup<'_>) -> Starts {
     let name = name_of(word);
     let file = lookup.program(word);
@@ -104,16 +112,6 @@ fn look_at(word: &OsStr, lookup: Lookup<'_>) -> Starts {
     }
 }
 
-fn name_of(word: &OsStr) -> std::borrow::Cow<'_, str> {
-    Path::new(word).file_name().unwrap_or_default().to_string_lossy()
-}
-
-/// Recognizes `python`, `python3`, `python3.12`, `python3.13t`, `pypy3`.
-fn is_python(name: &str) -> bool {
-    let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
-    version.is_some_and(|v| v.strip_suffix('t').unwrap_or(v).bytes().all(|b| b.is_ascii_digit() || b == b'.'))
-}
-
 /// Checks whether a file is a script. An interpreter that is a script is a shim for the real one (pyenv, asdf).
 pub(super) fn is_script(file: &Path) -> bool {
     start_of(file).starts_with(b"#!")
@@ -121,57 +119,40 @@ pub(super) fn is_script(file: &Path) -> bool {
 
 /// Returns the interpreter of a Python script: `None` for any other file, `Some(None)` if the interpreter does not exist.
 fn interpreter_of(file: &Path, lookup: Lookup<'_>) -> Option<Option<PathBuf>> {
-    Some(match shebang(&start_of(file))? {
-        Shebang::Path(path) => Some(path),
-        Shebang::Name(name) => lookup.program(name),
-        Shebang::Beside(name) => Some(file.canonicalize().ok()?.with_file_name(name)),
+    Some(match shebang::parse(&start_of(file))?.interpreter {
+        NamedInterpreter::Path(path) => Some(path),
+        NamedInterpreter::Name(name) => lookup.program(name),
+        NamedInterpreter::Beside(name) => Some(file.canonicalize().ok()?.with_file_name(name)),
     })
+}
+
+/// Returns the command line with which a Python script's own first line starts Python, and the interpreter's position in it; `None` if no
+/// such script is started. A launcher is left out: it starts other Pythons, without the options of its own.
+pub(super) fn by_script(command: &[OsString], lookup: Lookup<'_>) -> Option<(Vec<OsString>, usize)> {
+    let starts_others = command.first().is_some_and(|first| WRAPPERS.contains(&name_of(first).as_ref()));
+    let reach = if starts_others { command.len() } else { 1 };
+    let mut scripts =
+        command.iter().take(reach).enumerate().filter(|(_, word)| !LAUNCHERS.contains(&name_of(word).as_ref()));
+    let (at, file, script) = scripts.find_map(|(at, word)| {
+        let file = lookup.program(word)?;
+        let script = shebang::parse(&start_of(&file))?;
+        Some((at, file, script))
+    })?;
+    let interpreter = match script.interpreter {
+        NamedInterpreter::Path(path) => path.into(),
+        NamedInterpreter::Name(name) => name,
+        NamedInterpreter::Beside(name) => file.canonicalize().ok()?.with_file_name(name).into(),
+    };
+    let (before, behind) = (command.get(..at)?, command.get(at + 1..)?);
+    let before = [before, &script.variables].concat();
+    let at = before.len();
+    Some(([before, vec![interpreter], script.options, vec![file.into()], behind.to_vec()].concat(), at))
 }
 
 fn start_of(file: &Path) -> Vec<u8> {
     let mut start = Vec::new();
     let _ = std::fs::File::open(file).and_then(|file| file.take(512).read_to_end(&mut start));
     start
-}
-
-/// The way in which a script names its interpreter.
-#[derive(Debug, PartialEq, Eq)]
-enum Shebang {
-    Path(PathBuf),
-    Name(OsString),
-    Beside(OsString),
-}
-
-/// Parses the first lines of a script; `None` if its interpreter is not Python.
-fn shebang(start: &[u8]) -> Option<Shebang> {
-    let mut lines = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n');
-    let mut words =
-        lines.next()?.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()).map(OsStr::from_bytes);
-    let program = words.next()?;
-    match name_of(program).as_ref() {
-        "sh" => trampoline(lines.next()?),
-        "env" => words
-            .find(|word| !word.as_bytes().starts_with(b"-") && !word.as_bytes().contains(&b'='))
-            .filter(|word| is_python(&name_of(word)))
-            .map(|word| Shebang::Name(word.to_owned())),
-        name => is_python(name).then(|| Shebang::Path(program.into())),
-    }
-}
-
-/// Parses the second line of a script whose interpreter has a long or relative path: sh executes that line, and Python reads it as a
-/// string.
-fn trampoline(line: &[u8]) -> Option<Shebang> {
-    let line = line.strip_prefix(b"'''exec' ")?;
-    let text = String::from_utf8_lossy(line);
-    if let Some((_, name)) = text.strip_prefix("\"$(dirname").and_then(|rest| rest.split_once("/'")) {
-        let name = name.split('\'').next()?;
-        return is_python(name).then(|| Shebang::Beside(name.into()));
-    }
-    let path = match text.strip_prefix('"') {
-        Some(quoted) => quoted.split('"').next()?,
-        None => text.split(' ').next()?,
-    };
-    is_python(&name_of(path.as_ref())).then(|| Shebang::Path(path.into()))
 }
 
 #[cfg(test)]

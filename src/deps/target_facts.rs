@@ -74,10 +74,11 @@ pub(super) fn target_facts<'a>(
     }
 }
 
-fn nowhere(python: &Python, why: &str) -> Error {
+/// Returns the error of an overlay without a place.
+pub(super) fn nowhere(python: &Python, why: &str) -> Error {
     permanent(format!("there is no place to install into for {}", python.executable.display()))
         .because(format!("{why}, and neither the home directory nor /var/tmp nor /tmp can be"))
-        .hint("docker run --tmpfs /tmp:exec …   (Kubernetes: an emptyDir at /tmp)")
+        .hint("give the container a writable /tmp that allows programs (a tmpfs with exec; in a pod an emptyDir)")
         .hint("or bake the packages into the image, or make a virtual environment on a volume")
 }
 
@@ -91,7 +92,7 @@ impl TargetFacts<'_> {
     /// Returns the digest of the packages that an installation begins from; after an unfinished one, of the packages before that.
     pub(super) fn below(&self, wanted: &WantedPackages<'_>) -> String {
         let begun = self.home.unfinished().and_then(|_| self.home.below());
-        begun.unwrap_or_else(|| site_packages::state(self.python, &[], wanted.request.environment, &Folders::default()))
+        begun.unwrap_or_else(|| site_packages::state(self.python, &[], &wanted.start, &Folders::default()))
     }
 
     /// Returns the directories of packages and programs, for a store.
@@ -138,6 +139,13 @@ impl TargetFacts<'_> {
         Ok(before)
     }
 
+    /// Removes the metadata that a failed installer left of packages that are not whole, so that no other program takes them for installed.
+    pub(super) fn take_back(&self) {
+        if let (None, Some(begun)) = (&self.layer, self.home.unfinished()) {
+            site_packages::repair(&[&self.python.purelib, &self.python.platlib], begun);
+        }
+    }
+
     /// Checks that libraries can be loaded from the target: from a `noexec` file system they cannot, whatever the installer reports.
     ///
     /// # Errors
@@ -149,7 +157,7 @@ impl TargetFacts<'_> {
         }
         Err(permanent(format!("packages in {} cannot be loaded", layer.root.display()))
             .because("some have compiled parts, and the file system is mounted noexec")
-            .hint("docker run --tmpfs /tmp:exec …"))
+            .hint("mount it without noexec, or give the container a writable /tmp that allows programs (a tmpfs with exec)"))
     }
 }
 

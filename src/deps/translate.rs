@@ -14,6 +14,8 @@ enum Rule {
     Flag(&'static str),
     /// An option with this value.
     Value(&'static str),
+    /// A variable with the value, if uv knows the second one; nothing for the values of the third list.
+    Word(&'static str, &'static str, &'static [&'static str]),
     /// Nothing, because the setting does not change the installed packages.
     Ignored,
 }
@@ -27,6 +29,8 @@ const TABLE: &[(&str, Rule)] = &[
     ("trusted-host", Rule::Variable(&["UV_INSECURE_HOST"], " ")),
     ("cert", Rule::Variable(&["SSL_CERT_FILE"], " ")),
     ("client-cert", Rule::Variable(&["SSL_CLIENT_CERT"], " ")),
+    // What pip does by itself, uv does not: a password that only a keyring has is the user's to ask for there.
+    ("keyring-provider", Rule::Word("UV_KEYRING_PROVIDER", "subprocess", &["auto", "disabled"])),
     ("retries", Rule::Variable(&["UV_HTTP_RETRIES"], " ")),
     ("timeout", Rule::Variable(&["UV_HTTP_TIMEOUT"], " ")),
     ("pre", Rule::Switch("UV_PRERELEASE", "allow")),
@@ -48,6 +52,8 @@ const TABLE: &[(&str, Rule)] = &[
     ("prefer-binary", Rule::Ignored),
     ("progress-bar", Rule::Ignored),
     ("quiet", Rule::Ignored),
+    // `installer::choose` keeps it, whichever program installs.
+    ("require-virtualenv", Rule::Ignored),
     ("root-user-action", Rule::Ignored),
     ("verbose", Rule::Ignored),
 ];
@@ -84,7 +90,14 @@ pub(super) fn for_uv(settings: &[PipSetting], environment: &Environment) -> ForU
                 let values = setting.value.split([',', ' ', '\n']).filter(|value| !value.is_empty());
                 found.options.extend(values.flat_map(|value| [(*option).to_owned(), value.to_owned()]));
             }
-            Some(Rule::Switch(..) | Rule::Flag(_)) => {}
+            Some(Rule::Word(name, ..)) if environment.get(name).is_some() => {}
+            Some(Rule::Word(name, word, _)) if setting.value == *word => {
+                found.variables.push((name, setting.value.clone()))
+            }
+            Some(Rule::Word(_, _, ignored)) if !ignored.contains(&setting.value.as_str()) => {
+                found.unknown.push(format!("{} ({})", describe(setting), setting.value));
+            }
+            Some(Rule::Switch(..) | Rule::Flag(_) | Rule::Word(..)) => {}
         }
     }
     build_constraints(&mut found, environment);
@@ -115,7 +128,7 @@ pub(super) fn is_known(name: &str) -> bool {
 
 /// Checks whether a setting does not affect the installed packages.
 pub(super) fn is_ignored(name: &str) -> bool {
-    ["retries", "timeout", "cert", "client-cert", "no-cache-dir"].contains(&name)
+    ["retries", "timeout", "cert", "client-cert", "keyring-provider", "no-cache-dir"].contains(&name)
         || TABLE.iter().any(|(known, rule)| *known == name && matches!(rule, Rule::Ignored))
 }
 
@@ -167,6 +180,16 @@ mod tests {
         assert!(found.options.is_empty());
         assert_eq!(found.variables, [("UV_PRERELEASE", "allow".to_owned())]);
         assert_eq!(found.unknown, ["user in /etc/pip.conf"]);
+    }
+
+    #[test]
+    fn a_keyring_is_passed_on_where_uv_can_ask_it() {
+        let of = |value| translate(&[("keyring-provider", value)], &[]);
+        assert_eq!(of("subprocess").variables, [("UV_KEYRING_PROVIDER", "subprocess".to_owned())]);
+        assert_eq!(of("import").unknown, ["keyring-provider in /etc/pip.conf (import)"]);
+        assert_eq!(of("auto"), ForUv::default());
+        let own = [("UV_KEYRING_PROVIDER", "disabled")];
+        assert_eq!(translate(&[("keyring-provider", "import")], &own), ForUv::default());
     }
 
     #[test]

@@ -6,10 +6,11 @@ use super::overlay::Overlay;
 use super::pip::PipSetting;
 use super::protect::{self, ProtectChoice, ProtectedVersions};
 use super::python::Python;
+use super::python_start::PythonStart;
 use super::redact::Redactor;
 use super::select::FileSelection;
 use super::stamp::{PackageSetDir, Stamp, StateDigests};
-use super::{DepsOutcome, DepsRequest, cache_dirs, pip, requirement_file, site_packages, translate};
+use super::{DepsRequest, cache_dirs, pip, requirement_file, site_packages, translate};
 use crate::config::Refresh;
 use requirements::installed::{Folders, Installed};
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ pub(super) struct WantedPackages<'a> {
     pub inputs: Inputs,
     /// The interpreter.
     pub interpreter: Interpreter,
+    /// The way in which the workload starts Python.
+    pub start: PythonStart,
 }
 
 /// The state of a set of packages, compared with the requirements.
@@ -71,14 +74,11 @@ pub(super) struct FoundPackages<'p> {
 }
 
 impl WantedPackages<'_> {
-    /// Returns the outcome if nothing changed since the last installation.
-    pub(super) fn unchanged(&self, python: &Python, folders: &Folders) -> Option<DepsOutcome> {
+    /// Returns the packages if nothing changed since they were installed.
+    pub(super) fn current<'p>(&self, python: &'p Python, folders: &Folders) -> Option<FoundPackages<'p>> {
         let found = self.find(python, folders);
         let is_there = || found.layer.as_ref().is_none_or(Overlay::is_used);
-        (matches!(found.state, PackageSetState::Current(_)) && is_there()).then(|| DepsOutcome::Unchanged {
-            files: self.selection.files.clone(),
-            environment: found.layer.map(|layer| layer.environment(self.request.environment)).unwrap_or_default(),
-        })
+        (matches!(found.state, PackageSetState::Current(_)) && is_there()).then_some(found)
     }
 
     /// Finds the packages: beside the interpreter, else in the overlays that were made for exactly these requirements.
@@ -142,7 +142,7 @@ impl WantedPackages<'_> {
             ("requirements", self.inputs.digest.clone()),
             ("interpreter", python.identity.clone()),
             ("settings", self.settings(python)),
-            (PACKAGES, site_packages::state(python, more, self.request.environment, folders)),
+            (PACKAGES, site_packages::state(python, more, &self.start, folders)),
         ];
         parts.into_iter().map(|(name, digest)| (name.to_owned(), digest)).collect()
     }

@@ -6,6 +6,7 @@ use super::launcher;
 use std::ffi::OsString;
 use sys::cgroup::Limits;
 use sys::environment::Environment;
+use world::Scope;
 
 /// The usable CPUs, and the number of processes that share them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +19,11 @@ pub struct Cpus {
     pub ranks: u32,
 }
 
-/// Variables with the number of ranks on this node, the most reliable first: torchrun's own, because it starts the ranks.
-const RANKS: [&str; 6] = [
-    "PET_NPROC_PER_NODE",
-    "LOCAL_WORLD_SIZE",
-    "OMPI_COMM_WORLD_LOCAL_SIZE",
-    "MPI_LOCALNRANKS",
-    "SLURM_NTASKS_PER_NODE",
-    "SLURM_STEP_TASKS_PER_NODE",
-];
+/// The variable with the number of ranks that torchrun is going to start on this node.
+const TORCHRUN: &str = "PET_NPROC_PER_NODE";
+
+/// Slurm's variables with the number of tasks on each node, which may be a list.
+const SLURM: [&str; 2] = ["SLURM_NTASKS_PER_NODE", "SLURM_STEP_TASKS_PER_NODE"];
 
 /// Launchers, by program or module.
 const LAUNCHERS: [&str; 8] = [
@@ -67,8 +64,8 @@ impl Cpus {
         let millis = [Some(u64::from(seen) * 1000), limits.millicpus, of_task].into_iter().flatten().min();
         let launched = launched(command, gpus);
         // Slurm's CPUs belong to one task, and are not shared with the others.
-        let shared = |name: &&&str| of_task.is_none() || !name.starts_with("SLURM_");
-        let told = || RANKS.iter().filter(shared).find_map(|name| number(environment, name));
+        let slurm = SLURM.iter().filter(|_| of_task.is_none());
+        let told = || ranks().chain(slurm).find_map(|name| number(environment, name));
         Cpus { seen, millis: millis.unwrap_or(1000), ranks: launched.or_else(told).unwrap_or(1).max(1) }
     }
 
@@ -77,6 +74,12 @@ impl Cpus {
         let share = self.millis / 1000 / u64::from(self.ranks.max(1));
         u32::try_from(share).unwrap_or(u32::MAX).max(1)
     }
+}
+
+/// Returns the variables with the number of ranks on this node, the most reliable first: torchrun's own, because it starts the ranks.
+fn ranks() -> impl Iterator<Item = &'static &'static str> {
+    let of_each_rank = world::TABLE.iter().filter(|row| row.scope == Scope::Process);
+    std::iter::once(&TORCHRUN).chain(of_each_rank.flat_map(|row| row.local_size))
 }
 
 /// Parses a number; Slurm writes `4(x2)` for four on each of two nodes.

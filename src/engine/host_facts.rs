@@ -2,8 +2,9 @@
 //!
 //! None of the look-ups touches a file system that may hang.
 
-use super::Platform;
-use super::platform::{named_by_variables, platform};
+use super::platform::{has_own_pids, named_by_variables, platform};
+use super::starter::{NamedStarter, starter};
+use super::{Platform, Starter};
 use std::cell::OnceCell;
 use std::path::Path;
 use sys::environment::Environment;
@@ -16,6 +17,7 @@ use tracing::debug;
 pub struct HostFacts {
     root: Root,
     named: Option<Platform>,
+    named_starter: NamedStarter,
     mounts: Mounts,
     place: OnceCell<Platform>,
     devices: OnceCell<Vec<String>>,
@@ -26,8 +28,16 @@ impl HostFacts {
     /// Returns facts that are not looked up yet, except the variables.
     pub fn of(root: &Root, environment: &Environment) -> Self {
         let named = named_by_variables(environment);
-        let (root, mounts) = (root.clone(), Mounts::of(root));
-        HostFacts { root, named, mounts, place: OnceCell::new(), devices: OnceCell::new(), root_mount: OnceCell::new() }
+        let (root, mounts, named_starter) = (root.clone(), Mounts::of(root), NamedStarter::of(environment));
+        HostFacts {
+            root,
+            named,
+            named_starter,
+            mounts,
+            place: OnceCell::new(),
+            devices: OnceCell::new(),
+            root_mount: OnceCell::new(),
+        }
     }
 
     /// Returns facts with a mount table that other code uses as well.
@@ -51,6 +61,16 @@ impl HostFacts {
             let entries = std::fs::read_dir(self.root.path("/dev")).into_iter().flatten();
             entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
         })
+    }
+
+    /// Returns the program that started this container or process.
+    pub fn starter(&self) -> Starter {
+        starter(&self.root, self.named_starter, self.platform(), self.mounts())
+    }
+
+    /// Returns whether this looks like a machine, in a namespace of processes beside the machine's own: it may be a container all the same.
+    pub fn is_unmarked_namespace(&self) -> bool {
+        self.platform() == Platform::Host && has_own_pids(&self.root)
     }
 
     /// Returns the platform that this process runs on.

@@ -64,6 +64,21 @@ pub fn launcher(command: &[OsString], names: &[&str]) -> Option<usize> {
     }
 }
 
+/// Returns the indexes of the Python interpreter that a command starts, and of the script or module that it runs.
+pub(super) fn python(command: &[OsString]) -> Option<(usize, usize)> {
+    let mut at = 0;
+    loop {
+        let word = command.get(at)?;
+        if is_python(word) {
+            return Some((at, python_runs(command, at)?)).filter(|(_, runs)| *runs < command.len());
+        }
+        if !is_one_of(word, &WRAPPERS) {
+            return None;
+        }
+        at = wrapped(command, at, &|_| false)?;
+    }
+}
+
 /// Returns the program that a wrapper starts, if it is one of the named ones.
 ///
 /// A word behind an option may be the option's value (`conda run -n accelerate python …`), so it counts only if no other word does.

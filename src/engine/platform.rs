@@ -30,8 +30,12 @@ impl Platform {
 
 /// Files that engines leave in their containers.
 const MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
-/// Variables that engines set: systemd's convention (also Podman and LXC), Apptainer and its predecessor.
-const VARIABLES: [&str; 3] = ["container", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"];
+/// Files of systemd's container interface (systemd-nspawn, LXC, Podman), in a /run that no image brings.
+const RUNTIME_MARKS: [&str; 2] = ["/run/host/container-manager", "/run/systemd/container"];
+/// Variables that engines set: systemd's convention (also Podman and LXC), Apptainer and its predecessor, Charliecloud (ch-run(1)).
+const VARIABLES: [&str; 4] = ["container", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "CH_RUNNING"];
+/// What the kernel calls the machine's own namespace of processes (PROC_PID_INIT_INO).
+const PIDS_OF_MACHINE: &str = "pid:[4026531836]";
 /// Parts of engines' control group names, where those are visible (version 1, or the host's namespace).
 const CGROUPS: [&str; 6] = ["/docker", "/kubepods", "/lxc", "/libpod", "containerd", "crio-"];
 
@@ -51,10 +55,13 @@ pub(super) fn platform<'a>(root: &Root, named: Option<Platform>, mounts: &dyn Fn
     if cgroup.contains("/kubepods") {
         return Platform::Pod;
     }
+    let is_there = |mark: &str| root.path(mark).exists();
     let marked = named.is_some() || CGROUPS.iter().any(|name| cgroup.contains(name)) || {
         let below = mountinfo::covering(mounts(), Path::new("/"));
         below.is_some_and(Mount::is_image)
-            || !below.is_some_and(is_whole_disk) && MARKS.iter().any(|mark| root.path(mark).exists())
+            || !below.is_some_and(is_whole_disk) && MARKS.iter().any(|mark| is_there(mark))
+            || RUNTIME_MARKS.iter().any(|mark| is_there(mark))
+            || below.is_some_and(is_part) && has_own_pids(root)
     };
     if marked { Platform::Container } else { Platform::Host }
 }
@@ -62,6 +69,20 @@ pub(super) fn platform<'a>(root: &Root, named: Option<Platform>, mounts: &dyn Fn
 /// Returns whether a mount is a whole disk: a virtual machine made from an image keeps the image's marks, and is a host all the same.
 fn is_whole_disk(mount: &Mount) -> bool {
     mount.root() == b"/" && mount.source().starts_with(b"/dev/") && !mount.source().starts_with(b"/dev/mapper/docker")
+}
+
+/// Returns whether a root directory is a part of a file system: a directory that bubblewrap, Charliecloud or systemd-nspawn entered.
+/// Machines have such roots, too: a subvolume of btrfs, a deployment of ostree.
+fn is_part(mount: &Mount) -> bool {
+    let is_subvolume = |option: &[u8]| option.strip_prefix(b"subvol=") == Some(mount.root());
+    let of_machine = mount.super_options().split(|byte| *byte == b',').any(is_subvolume)
+        || mount.root().starts_with(b"/ostree/deploy/");
+    mount.root() != b"/" && !of_machine
+}
+
+/// Returns whether this is a namespace of processes beside the machine's own; without /proc that is not known.
+pub(super) fn has_own_pids(root: &Root) -> bool {
+    std::fs::read_link(root.path("/proc/self/ns/pid")).is_ok_and(|name| name != Path::new(PIDS_OF_MACHINE))
 }
 
 #[cfg(test)]
@@ -93,6 +114,38 @@ mod tests {
         assert_eq!(told(&[("/proc/self/cgroup", "4:pids:/docker/0123\n")], &[], ""), Platform::Container);
         assert_eq!(told(&[], &[("container", "podman")], ""), Platform::Container);
         assert_eq!(told(&[], &[], "1 0 0:1 / / rw - overlay overlay rw\n"), Platform::Container);
+    }
+
+    #[test]
+    fn without_an_engines_mark_a_root_of_its_own_in_a_namespace_of_its_own_is_a_container() {
+        let of = |pids: &str, mounts: &str| {
+            let directory = tempfile::tempdir().unwrap();
+            let root = Root::at(directory.path());
+            std::fs::create_dir_all(root.path("/proc/self/ns")).unwrap();
+            std::os::unix::fs::symlink(pids, root.path("/proc/self/ns/pid")).unwrap();
+            let mounts = mountinfo::parse(mounts.as_bytes());
+            platform(&root, None, &|| &mounts)
+        };
+        let (own, machine) = ("pid:[4026532201]", PIDS_OF_MACHINE);
+        let part = "1 0 8:1 /srv/rootfs / rw - ext4 /dev/sda1 rw\n";
+        assert_eq!([of(own, part), of(machine, part)], [Platform::Container, Platform::Host]);
+        assert_eq!(of(own, "1 0 0:9 /newroot / rw - tmpfs tmpfs rw\n"), Platform::Container);
+        for host in [
+            "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n",
+            "1 0 0:25 /@ / rw - btrfs /dev/sda1 rw,subvolid=256,subvol=/@\n",
+            "1 0 8:1 /ostree/deploy/fedora/deploy/01.0 / rw - ext4 /dev/sda1 rw\n",
+        ] {
+            assert_eq!(of(own, host), Platform::Host, "{host}");
+        }
+        assert_eq!(of(own, "1 0 0:25 /@/rootfs / rw - btrfs /dev/sda1 rw,subvol=/@\n"), Platform::Container);
+    }
+
+    #[test]
+    fn the_marks_of_systemds_interface_count_on_a_whole_disk_as_well() {
+        let disk = "1 0 7:0 / / rw - ext4 /dev/loop0 rw\n";
+        assert_eq!(told(&[("/run/host/container-manager", "systemd-nspawn")], &[], disk), Platform::Container);
+        assert_eq!(told(&[("/run/systemd/container", "lxc")], &[], disk), Platform::Container);
+        assert_eq!(told(&[], &[("CH_RUNNING", "yes")], disk), Platform::Container);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{Platform, StartPart, container};
 use crate::config::OUTPUTS;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use sys::Root;
 use sys::environment::Environment;
 use sys::filesystem::FilesystemClass;
@@ -189,16 +189,11 @@ impl StartView<'_> {
     }
 
     /// Returns a volume's name, or the path on the host if that is certain.
-    ///
-    /// A mount shows only a path within its file system. That file system is the host's root if the engine's own files have the same path
-    /// in it as on the host.
     fn source(&self, mount: &Mount) -> Option<String> {
-        let root = std::str::from_utf8(mount.root()).ok().filter(|_| !mount.is_deleted())?;
-        if let Volume::Named(name) = mount.volume() {
-            return std::str::from_utf8(name).ok().map(str::to_owned);
+        match mount.volume() {
+            Volume::Named(name) if !mount.is_deleted() => std::str::from_utf8(name).ok().map(str::to_owned),
+            _ => source_on_host(self.mounts, mount),
         }
-        let known = |made: &&Mount| made.source() == mount.source() && made.root().starts_with(b"/var/lib/");
-        container::made(self.mounts).find(known).map(|_| root.to_owned())
     }
 
     fn variables(&self) -> Vec<StartPart> {
@@ -211,6 +206,25 @@ impl StartView<'_> {
         };
         self.environment.iter().filter_map(part).collect()
     }
+}
+
+/// Returns the path of a mount's source on the host if that is certain.
+///
+/// A mount shows only a path within its file system. That file system is the host's root if the engine's own files have the same path
+/// in it as on the host.
+fn source_on_host(mounts: &[Mount], mount: &Mount) -> Option<String> {
+    let root = std::str::from_utf8(mount.root()).ok().filter(|_| !mount.is_deleted())?;
+    let known = |made: &&Mount| made.source() == mount.source() && made.root().starts_with(b"/var/lib/");
+    container::made(mounts).find(known).map(|_| root.to_owned())
+}
+
+/// Returns where a path of this container lies on the host, if that is certain.
+pub fn host_path(mounts: &[Mount], path: &Path) -> Option<PathBuf> {
+    let mount = mountinfo::covering(mounts, path)?;
+    let below = path.strip_prefix(mount.path()).ok()?;
+    let source = PathBuf::from(source_on_host(mounts, mount)?);
+    let found = if below.as_os_str().is_empty() { source } else { source.join(below) };
+    (mount.point() != b"/").then_some(found)
 }
 
 /// Returns the mounts that the user asked for.

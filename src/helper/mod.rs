@@ -3,9 +3,14 @@
 //! Each has a pipe to PID 1 and a deadline, and each task has a file of its own.
 
 mod checkpoints;
+mod history;
 mod hooks;
+mod mirror;
+mod preemption;
 mod pulse;
 mod report;
+mod requeue;
+mod service;
 mod stacks;
 mod terminals;
 mod usage;
@@ -31,6 +36,7 @@ pub(crate) fn run(task: HelperArgs<'_>) -> u8 {
     }
     match task.helper {
         HelperTask::Watch => checkpoints::watch(&task),
+        HelperTask::Mirror => mirror::run(&task),
         HelperTask::DoneFile => {
             let done = task.policy.stop.done_file.as_ref().is_some_and(|file| Path::new(file).exists());
             task.handover.send(&Message::Answer(done));
@@ -41,8 +47,13 @@ pub(crate) fn run(task: HelperArgs<'_>) -> u8 {
             task.handover.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref(), &others)));
         }
         HelperTask::LookForUse { within } => task.handover.send(&Message::Use(usage::look(task.policy, *within))),
+        HelperTask::AwaitService { within } => service::wait(&task, *within),
         HelperTask::TellTerminals(line) => terminals::tell(line, &processes()),
         HelperTask::AfterStop { time, code } => hooks::run(&task, *time, *code),
+        HelperTask::Preemption => preemption::watch(&task),
+        HelperTask::Requeue => requeue::run(&task),
+        HelperTask::WriteEnd { waiting, end } => history::write_end(&task, waiting, end),
+        HelperTask::WriteHistory(lines) => history::write_waiting(&task, lines),
         HelperTask::Report { how, code } => report::write(task.policy, how, *code),
         HelperTask::Dump(pids) => {
             let pids: Vec<Pid> = pids.iter().copied().filter_map(Pid::new).collect();

@@ -88,7 +88,7 @@ pub(super) fn run_by_root(hook: &HookFile) -> Result<(), Error> {
             Err(failure(false, format!("root does not run hook {}", text::path(&hook.path)))
                 .because(format!("everybody may write {shown}"))
                 .hint(format!("chmod o-w {shown}"))
-                .hint("or mount it read-only (docker run -v HOOKS:/hooks:ro)"))
+                .hint("or mount it read-only"))
         }
         None => Ok(()),
     }

@@ -55,6 +55,16 @@ pub enum HookEvent<'a> {
     Failed(&'a Path, Duration, &'a Error),
 }
 
+/// Returns why hooks of these paths may not run, and which paths hold none; nothing is run.
+pub fn obstacles<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> (Vec<Error>, Vec<Error>) {
+    let (mut refused, mut skipped) = (Vec::new(), Vec::new());
+    for path in paths {
+        let found = listing::hooks(path, &mut |error| skipped.push(error));
+        refused.extend(found.iter().filter_map(|hook| listing::run_by_root(hook).err()));
+    }
+    (refused, skipped)
+}
+
 impl Hooks {
     /// Runs the hooks in order; exported variables are in `environment` afterwards.
     ///
@@ -161,7 +171,7 @@ fn ended(path: &Path, status: std::process::ExitStatus) -> Error {
 fn out_of_memory(path: &Path) -> Error {
     failure(true, format!("hook {} ran out of memory", text::path(path)))
         .because("meanwhile the kernel killed a process of this container for want of memory")
-        .hint("raise the limit: docker run --memory, resources.limits.memory")
+        .hint("raise the container's limit of memory")
 }
 
 fn late(path: &Path, timeout: Duration) -> Error {

@@ -91,6 +91,33 @@ pub fn with_line(file: &[u8], line: &[u8]) -> Edit {
     Edit::Append([end, line, b"\n"].concat())
 }
 
+/// Returns where an older line of the name of `line` begins, and a name of the same length for it: the name read backwards, as
+/// docker-stacks does it. `None` if there is no such line, or if that name is taken.
+///
+/// This serves a file that can be written in a directory that cannot: one write of these bytes keeps all other lines whole.
+pub fn new_name_for_older(file: &[u8], line: &[u8]) -> Option<(usize, Vec<u8>)> {
+    let (name, _) = key(line);
+    let lines = || file.split_inclusive(|byte| *byte == b'\n');
+    let before = lines().position(|other| key(other).0 == name)?;
+    let other: Vec<u8> = name.iter().rev().copied().collect();
+    let is_free = other.is_ascii() && lines().all(|line| key(line).0 != other);
+    is_free.then(|| (lines().take(before).map(<[u8]>::len).sum(), other))
+}
+
+/// Returns the file with another home for a user of this name; `None` if that changes nothing.
+pub fn with_home(file: &[u8], name: &[u8], home: &[u8]) -> Option<Vec<u8>> {
+    let changed = |line: &[u8]| {
+        let mut fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
+        let is_its = fields.len() == 7 && fields[0] == name;
+        if is_its {
+            fields[5] = home;
+        }
+        fields.join(&b':')
+    };
+    let new: Vec<u8> = file.split_inclusive(|byte| *byte == b'\n').flat_map(changed).collect();
+    (new != file).then_some(new)
+}
+
 /// Returns the name and the number by which lines of both files are looked up.
 fn key(line: &[u8]) -> (&[u8], Option<u32>) {
     let mut fields = line.trim_ascii_end().split(|byte| *byte == b':');
@@ -138,6 +165,24 @@ mod tests {
         let Edit::Replace(file) = with_line(PASSWD, b"jovyan:x:1234:100::/home/jovyan:/bin/bash") else { panic!() };
         let numbers: Vec<_> = super::users(&file).iter().map(|user| user.uid).collect();
         assert_eq!(numbers, [1234, 0, 1000]);
+    }
+
+    #[test]
+    fn an_older_line_of_the_name_can_be_renamed_where_it_stands() {
+        let new = |line: &str| new_name_for_older(PASSWD, line.as_bytes());
+        let (at, name) = new("jovyan:x:1010:0::/home/jovyan:/bin/bash").unwrap();
+        assert_eq!((&PASSWD[at..at + 6], name.as_slice()), (&b"jovyan"[..], &b"nayvoj"[..]));
+        assert_eq!(new("kitten:x:1010:0::/:"), None);
+        assert_eq!(new_name_for_older(b"abba:x:7:7::/:\n", b"abba:x:8:8::/:"), None);
+        assert_eq!(new_name_for_older(b"ab:x:7:7::/:\nba:x:9:9::/:\n", b"ab:x:8:8::/:"), None);
+    }
+
+    #[test]
+    fn a_home_is_changed_in_its_users_line_alone() {
+        let new = with_home(PASSWD, b"root", b"/home/root").unwrap();
+        assert!(new.starts_with(b"root:x:0:0:root:/home/root:/bin/bash\n# a remark\n"));
+        assert_eq!(with_home(&new, b"root", b"/home/root"), None);
+        assert_eq!(with_home(b"root:x:0:0\n", b"root", b"/home/root"), None);
     }
 
     proptest! {

@@ -1,19 +1,17 @@
 //! The side effects of the decision: this process becomes the user for good, and gets the user's environment.
 
-use super::accounts::{self, Edit};
+use super::account_files::{add_line, set_home};
 use super::decide::{Switch, WorkloadIdentity};
 use super::home::{self, HomeDirectory};
 use super::names::{GROUP, KnownUser, PASSWD};
 use super::refusal::{self, Refused};
 use crate::error::Result;
 use std::ffi::OsString;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
-use sys::{Root, credentials, reach, stat};
+use sys::{Root, credentials, reach};
 
 /// The surroundings of the new user.
 pub struct UserDestination<'a> {
@@ -67,6 +65,9 @@ impl WorkloadIdentity {
         let mut notes = self.notes.clone();
         if let Some(switch) = &self.switch {
             notes.extend(self.switch(switch, root, mounts, streams)?);
+        } else if let Some(link) = &self.home_link {
+            notes.extend(self.link_home(root, mounts));
+            let _ = set_home(root, "root", &link.to);
         }
         if self.no_new_privs
             && let Err(errno) = credentials::never_gain_rights()
@@ -78,7 +79,8 @@ impl WorkloadIdentity {
 
     /// Does root's work for the user, then changes the user.
     fn switch(&self, switch: &Switch, root: &Root, mounts: &Mounts, streams: bool) -> Result<Vec<String>> {
-        let notes = switch.chown.iter().filter_map(|one| one.carry_out(self.uid, self.gid)).collect();
+        let mut notes: Vec<String> = switch.chown.iter().filter_map(|one| one.carry_out(self.uid, self.gid)).collect();
+        notes.extend(self.link_home(root, mounts));
         if self.container {
             self.enter_account(root, || self.expected_home(mounts));
         }
@@ -90,6 +92,11 @@ impl WorkloadIdentity {
             refusal::refused(&switch.by, &format!("{}:{}", self.uid, self.gid), Refused::Kernel(errno), &caller)
         })?;
         Ok(notes)
+    }
+
+    /// Gives the home its new name; returns why that is not possible.
+    fn link_home(&self, root: &Root, mounts: &Mounts) -> Option<String> {
+        self.home_link.as_ref().and_then(|link| link.make(root, mounts).err())
     }
 
     /// Returns the home that the user is going to have, before it can be tested.
@@ -109,8 +116,13 @@ impl WorkloadIdentity {
             None if inherited.is_none() && self.account.as_ref().is_none_or(|account| account.listed) => {
                 HomeDirectory::None
             }
-            None => home::find(inherited.into_iter().chain(of_account), environment, mounts),
+            None => home::find(self.new_home().into_iter().chain(inherited).chain(of_account), environment, mounts),
         }
+    }
+
+    /// Returns the new name of root's home; a user that root becomes has it among its homes.
+    fn new_home(&self) -> Option<PathBuf> {
+        self.home_link.as_ref().map(|link| link.to.clone())
     }
 
     /// Adds lines for an unknown user and its group, if these files are the container's own.
@@ -203,33 +215,6 @@ impl Assumed {
             environment.set_default(*name, value);
         }
     }
-}
-
-/// Adds a line to an account file of this container. A mounted file belongs elsewhere, maybe to the machine, and stays as it is.
-fn add_line(root: &Root, file: &str, line: &[u8]) -> std::io::Result<()> {
-    let path = root.path(file);
-    let is_plain = line.iter().filter(|byte| **byte == b':').count() == if file == PASSWD { 6 } else { 3 };
-    if !is_plain || line.iter().any(u8::is_ascii_control) || is_mounted(root, &path) {
-        return Ok(());
-    }
-    match accounts::with_line(&root.read(file)?, line) {
-        // One write at the end, so that a concurrent append is not lost.
-        Edit::Append(more) => std::fs::OpenOptions::new().append(true).open(path)?.write_all(&more),
-        Edit::Replace(whole) => replace(&path, &whole),
-    }
-}
-
-fn replace(path: &Path, whole: &[u8]) -> std::io::Result<()> {
-    let mode = std::fs::metadata(path)?.mode() & 0o777;
-    let mut new = temporary::make(path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
-    new.write_all(whole)?;
-    temporary::publish(new, path, mode, false)
-}
-
-/// Returns whether a file is on another mount than the root directory; an unknown mount counts as yes.
-fn is_mounted(root: &Root, path: &Path) -> bool {
-    let mount = |path: &Path| stat::mount_of(path).ok().and_then(|on| on.id);
-    mount(path).is_none_or(|id| Some(id) != mount(&root.path("/")))
 }
 
 #[cfg(test)]

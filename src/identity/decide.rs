@@ -2,9 +2,10 @@
 
 use super::code_owner::{CodeOwner, OwnerUnused};
 use super::groups;
+use super::home_link::{self, HomeLink};
 use super::names::{Accounts, KnownUser};
 use super::refusal::{self, Refused};
-use super::user_request::{UserRequest, user_request};
+use super::user_request::{UserRequest, user_request, wanted_name};
 use super::{chown, chown::Chown};
 use crate::config::{Settings, UserChoice, Who};
 use crate::error::{Error, Result};
@@ -59,6 +60,8 @@ pub struct WorkloadIdentity {
     pub switch: Option<Switch>,
     /// The user's names; `None` if nothing had to be looked up.
     pub account: Option<KnownUser>,
+    /// The name under which the user finds an older account's home.
+    pub home_link: Option<HomeLink>,
     /// The umask; `None` means the inherited one.
     pub umask: Option<u32>,
     /// No exec may give more rights.
@@ -93,6 +96,9 @@ pub struct Switch {
     pub chown: Vec<Chown>,
 }
 
+/// The user of linuxserver's images, which takes PUID and PGID together with its home.
+const LINUXSERVER: &str = "abc";
+
 /// The user that is asked for.
 struct TargetAccount {
     uid: u32,
@@ -113,13 +119,37 @@ pub fn decide(ask: &UserQuestion<'_>) -> Result<WorkloadIdentity> {
             uid: ask.caller.uid,
             gid: ask.caller.gid,
             // Root has a name everywhere.
-            account: (ask.caller.uid != 0).then(|| accounts.of(ask.caller.uid, ask.caller.gid)),
+            account: (ask.caller.uid != 0).then(|| unchanged(ask, &accounts)),
             ..WorkloadIdentity::default()
         },
     };
     let no_new_privs = ask.settings.user_no_new_privs.value;
-    let container = (identity.account.is_some() || identity.switch.is_some()) && (ask.container)();
-    Ok(WorkloadIdentity { umask: user_request.umask, no_new_privs, container, notes, ..identity })
+    let is_changed = identity.account.is_some() || identity.switch.is_some() || user_request.root_home;
+    let container = is_changed && (ask.container)();
+    let home_link = home_link(&user_request, &accounts, &identity).filter(|_| container);
+    Ok(WorkloadIdentity { umask: user_request.umask, no_new_privs, container, home_link, notes, ..identity })
+}
+
+/// Returns what is known of a caller that stays. A number without an account may get the name of NB_USER.
+fn unchanged(ask: &UserQuestion<'_>, accounts: &Accounts<'_>) -> KnownUser {
+    let Caller { uid, gid, .. } = ask.caller;
+    let known = accounts.of(uid, gid);
+    let name = if known.listed { None } else { wanted_name(ask.settings, ask.environment) };
+    match name {
+        Some(name) => KnownUser { group: None, ..accounts.called(uid, gid, Some(&name), None) },
+        None => known,
+    }
+}
+
+/// Returns the new name of a home, as docker-stacks' NB_USER asks for it. Only root can give it.
+fn home_link(user_request: &UserRequest, accounts: &Accounts<'_>, identity: &WorkloadIdentity) -> Option<HomeLink> {
+    let name = match (&user_request.name, &identity.switch) {
+        (Some(name), Some(_)) => name.as_str(),
+        _ if user_request.root_home && identity.uid == 0 && identity.switch.is_none() => "root",
+        _ => return None,
+    };
+    let (from, to) = accounts.moved_home(identity.uid, name)?;
+    Some(HomeLink { from, to })
 }
 
 /// Returns the user that a start by root would give the workload; `None` if that is the starting user or is not known.
@@ -217,12 +247,22 @@ fn switched(
 ) -> Result<WorkloadIdentity> {
     let TargetAccount { uid, gid } = *target;
     possible(ask, target).map_err(|why| refused(ask, user_request, target, why))?;
-    let account = accounts.called(uid, gid, user_request.name.as_deref(), user_request.group_name.as_deref());
-    let mut devices = if (ask.container)() { groups::of_devices(ask.root) } else { Vec::new() };
+    let linuxserver = (user_request.by == "PUID").then(|| accounts.user_named(LINUXSERVER)).flatten();
+    let their = linuxserver.map(|_| LINUXSERVER);
+    let (name, group) = (user_request.name.as_deref().or(their), user_request.group_name.as_deref().or(their));
+    let account = accounts.called(uid, gid, name, group);
+    let mut devices = if (ask.container)() { groups::of_all_devices(ask.root) } else { Vec::new() };
     devices.extend(account.gid);
     let groups = groups::merged(&ask.caller.groups, accounts, &account.name, gid, devices);
-    let home = || account.homes.iter().find(|home| ask.root.path(home).is_dir()).cloned();
-    let chown = if user_request.soft { chown::wanted(ask.environment, home) } else { Vec::new() };
+    let home = || account.homes.iter().find_map(|home| home_link::behind(ask.root, home));
+    // Where the user is locked, who starts the container must not choose what root gives away.
+    let locked = ask.settings.lock_of("user").is_some();
+    let mut chown = match user_request.soft {
+        true => chown::wanted(ask.environment, home),
+        false if locked => Vec::new(),
+        false => chown::extra(ask.environment),
+    };
+    chown.extend(linuxserver.and_then(|_| home()).map(|path| Chown { path, recursive: false }));
     let switch = Switch { groups, by: user_request.by.clone(), chown };
     Ok(WorkloadIdentity { uid, gid, switch: Some(switch), account: Some(account), ..WorkloadIdentity::default() })
 }

@@ -6,6 +6,7 @@
 //! `decide` only reads below a `Root`; `WorkloadIdentity::enter` and `Entered::at_home` have the side effects. A user that stays the same
 //! costs one look at HOME.
 
+mod account_files;
 pub mod accounts;
 mod assume;
 mod chown;
@@ -13,6 +14,8 @@ mod code_owner;
 mod decide;
 mod groups;
 mod home;
+mod home_link;
+mod left_out;
 mod names;
 mod refusal;
 mod user_request;
@@ -21,4 +24,5 @@ pub use assume::{Assumed, Entered, UserDestination};
 pub use code_owner::{CodeOwner, NoOwner, OwnerDoubt};
 pub use decide::{Caller, Switch, UserQuestion, WorkloadIdentity, decide, meant};
 pub use groups::of_devices as groups_of_devices;
+pub use left_out::{LeftOutQuestion, left_out};
 pub use names::KnownUser;

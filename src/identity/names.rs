@@ -36,6 +36,9 @@ pub struct KnownUser {
     pub group: Option<OsString>,
 }
 
+/// The user that docker-stacks' images come with, which NB_USER renames.
+const JOVYAN: &str = "jovyan";
+
 impl<'a> Accounts<'a> {
     /// Returns the files below a root.
     pub(super) fn new(root: &'a Root) -> Self {
@@ -76,21 +79,47 @@ impl<'a> Accounts<'a> {
         let entry = self.user(uid);
         let named = name.and_then(|name| self.user_named(name));
         let listed = entry.is_some_and(|entry| name.is_none_or(|name| entry.name == name));
-        let new = name.filter(|_| named.is_none()).map(|name| Path::new("/home").join(name));
-        let known = || named.into_iter().chain(entry);
+        let new = name.filter(|_| named.is_none()).map(home_of);
+        let renamed = new.as_ref().filter(|_| entry.is_none()).and_then(|_| self.renamed(uid));
+        let known = || named.into_iter().chain(entry).chain(renamed);
         let homes = new.into_iter().chain(known().map(|entry| entry.home.clone()));
         let mut shells = known().map(|entry| entry.shell.clone());
+        // docker-stacks' user stays in the group of the image's own, whose files it may write.
+        let of_image = name.and_then(|_| self.user_named(JOVYAN));
         let own = || entry.map_or_else(|| format!("uid{uid}").into(), |entry| entry.name.clone());
         let has_group = self.groups().iter().any(|group| group.gid == gid);
+        // A name that another group has stays that group's, unless it is the user's own group.
+        let group = group.filter(|group| self.group_named(group).is_none() || Some(*group) == name);
         KnownUser {
             listed,
             homes: homes.filter(|home| home.is_absolute()).collect(),
             shell: shells.find(|shell| is_shell(shell)),
-            gid: known().map(|entry| entry.gid).find(|first| *first != gid),
+            gid: known().chain(of_image).map(|entry| entry.gid).find(|first| *first != gid),
             group: (!has_group).then(|| group.map_or_else(|| format!("gid{gid}").into(), OsString::from)),
             name: name.map_or_else(own, OsString::from),
         }
     }
+}
+
+impl Accounts<'_> {
+    /// Returns the account whose home a user of a new name takes over: the one of its number, else docker-stacks' own.
+    fn renamed(&self, uid: u32) -> Option<&PasswdEntry> {
+        self.user(uid).or_else(|| self.user_named(JOVYAN))
+    }
+
+    /// Returns the home that a new name leads to, and the one it is to be found at; `None` unless both are in /home.
+    pub(super) fn moved_home(&self, uid: u32, name: &str) -> Option<(PathBuf, PathBuf)> {
+        let old = match name {
+            "root" => self.user_named(JOVYAN),
+            name => self.renamed(uid).filter(|_| self.user_named(name).is_none()),
+        };
+        let (old, new) = (old?.home.clone(), home_of(name));
+        (old.starts_with("/home") && old != new).then_some((old, new))
+    }
+}
+
+fn home_of(name: &str) -> PathBuf {
+    Path::new("/home").join(name)
 }
 
 /// Returns whether a shell allows a session: `nologin`, `false` and an empty path do not.

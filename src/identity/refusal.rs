@@ -20,16 +20,16 @@ pub(super) enum Refused {
 /// Returns the error of a requested user (`1000:1000`) that cannot be assumed; `by` is the key or variable that asked.
 pub(super) fn refused(by: &str, user: &str, why: Refused, caller: &str) -> Error {
     let error = error(format!("cannot run as {user} ({by})"));
-    let directly = format!("docker run --user {user} … starts as that user");
+    let directly = format!("start the container as {user}: nothing has to be changed then");
     match why {
         Refused::NotRoot => error
             .because(format!("trainit was started as {caller}, and only root can become somebody else"))
             .hint(directly)
-            .hint("docker run --user root … leaves the change to trainit"),
+            .hint("or start it as root, which leaves the change to trainit"),
         Refused::Capability => error
             .because("the capabilities SETUID and SETGID were dropped")
             .hint(directly)
-            .hint("docker run --cap-add SETUID --cap-add SETGID … leaves the change to trainit"),
+            .hint("or start it with the capabilities SETUID and SETGID, which leaves the change to trainit"),
         Refused::Unmapped => error
             .because("this user namespace (a rootless engine?) has no such user or group")
             .hint("user: keep (TRAINIT_USER=keep): root in here is the user who started the container"),

@@ -1,5 +1,5 @@
 //! The user request: the key `user`, or the variables that other images use (docker-stacks: NB_UID and others, linuxserver: PUID and
-//! PGID). Reads settings and variables only.
+//! PGID). Reads settings and variables only. `left_out` tells which of these variables trainit does not follow.
 
 use crate::config::{ConfigValue, Settings, Umask, UserChoice, ValueOrigin, Who};
 use crate::error::{Error, Result};
@@ -18,6 +18,8 @@ pub(super) struct UserRequest {
     pub name: Option<String>,
     /// The name that the group gets.
     pub group_name: Option<String>,
+    /// Root stays root and gets a home of its own, as docker-stacks gives to NB_USER=root.
+    pub root_home: bool,
     /// The umask.
     pub umask: Option<u32>,
     /// Variables that would count if the key were not locked, each in a line about that.
@@ -51,11 +53,35 @@ pub(super) fn user_request(settings: &Settings, environment: &Environment, root:
             user_request.ignored.extend(ignored(environment, "user.umask", lock, MASKS.iter().take(1)));
             None
         }
-        (None, None) => {
-            umask(environment, "NB_UMASK")?.or(umask(environment, "UMASK")?.filter(|_| user_request.by == "PUID"))
-        }
+        (None, None) => match umask(environment, "NB_UMASK")? {
+            None if counts_umask(settings, environment) => umask(environment, "UMASK")?,
+            mask => mask,
+        },
     };
     Ok(user_request)
+}
+
+/// Returns whether UMASK is linuxserver's: beside PUID, if that may count. The variable alone may be another program's.
+pub(super) fn counts_umask(settings: &Settings, environment: &Environment) -> bool {
+    let is_open = settings.user.origin == ValueOrigin::Default && settings.lock_of("user").is_none();
+    is_open
+        && environment.get("PUID").is_some()
+        && !["NB_UID", "NB_USER"].iter().any(|name| environment.get(name).is_some())
+}
+
+/// Returns the name that docker-stacks' NB_USER gives to a user without one, if variables count.
+pub(super) fn wanted_name(settings: &Settings, environment: &Environment) -> Option<String> {
+    let is_open = settings.user.origin == ValueOrigin::Default && settings.lock_of("user").is_none();
+    let asked = who(environment, "NB_USER").ok().flatten().filter(|_| is_open);
+    asked.and_then(own_name)
+}
+
+/// Returns a name that a user other than root can have.
+fn own_name(who: Who) -> Option<String> {
+    match who {
+        Who::Name(name) if name != "root" => Some(name),
+        _ => None,
+    }
 }
 
 fn ignored<'a>(
@@ -72,18 +98,14 @@ fn docker_stacks(environment: &Environment) -> Result<Option<UserRequest>> {
     let (user, name) = (who(environment, "NB_UID")?, who(environment, "NB_USER")?);
     let by = if user.is_some() { "NB_UID" } else { "NB_USER" };
     let Some(user) = user.or(name.clone()) else { return Ok(None) };
-    let called = |who| match who {
-        Some(Who::Name(name)) if name != "root" => Some(name),
-        _ => None,
-    };
-    Ok(Some(UserRequest {
-        choice: UserChoice::Named(user, who(environment, "NB_GID")?),
-        by: by.to_owned(),
-        soft: true,
-        name: called(name),
-        group_name: called(who(environment, "NB_GROUP")?),
-        ..UserRequest::default()
-    }))
+    let group = who(environment, "NB_GID")?;
+    let root_home =
+        name == Some(Who::Name("root".to_owned())) && (&user, &group) == (&Who::Number(0), &Some(Who::Number(0)));
+    let name = name.and_then(own_name);
+    let group_name = who(environment, "NB_GROUP")?.and_then(own_name).or_else(|| name.clone());
+    let choice = UserChoice::Named(user, group);
+    let by = by.to_owned();
+    Ok(Some(UserRequest { choice, by, soft: true, name, group_name, root_home, ..UserRequest::default() }))
 }
 
 fn linuxserver(environment: &Environment) -> Result<Option<UserRequest>> {

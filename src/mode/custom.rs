@@ -1,7 +1,9 @@
 //! Modes of the configuration: their service, their requirements, and a secret that protects the service.
 
+use super::reach;
 use super::server_setup::{PrivateFile, ServerContext, ServerSetup};
 use crate::config::{ModeSpec, ReadyProbe};
+use crate::engine::Platform;
 use crate::error::{Error, ErrorKind, Result};
 use protocol::handover::Service;
 use std::ffi::OsString;
@@ -42,11 +44,41 @@ pub(super) fn set_up(name: &str, spec: &ModeSpec, around: &ServerContext<'_>) ->
         add_secret(name, variable, around, &mut setup);
     }
     if let Some(port) = spec.port {
-        let published = format!(", where that port is published (docker run -p {port}:{port})");
-        let way = if around.place.is_container() { published.as_str() } else { "" };
-        setup.lines.insert(0, format!("{name}: http://localhost:{port}/{way}"));
+        add_address(name, port, around, &mut setup);
     }
     Ok(setup)
+}
+
+/// Adds the address that a person opens, as the first line and for the line that tells that the server answers.
+fn add_address(name: &str, port: u16, around: &ServerContext<'_>, setup: &mut ServerSetup) {
+    let here = format!("http://localhost:{port}/");
+    let inside = around.place.is_container() && reach::listens_inside(&setup.command);
+    let (address, how) = match inside {
+        true => (here, format!("; {}", reach::inside_only(around.place, around.environment, port))),
+        false => outside(here, port, around),
+    };
+    setup.lines.insert(0, format!("{name}: {address}{how}"));
+    match (around.holder)(port) {
+        // What answers there is another server.
+        Some(who) => {
+            let who = text::bytes(who.as_bytes());
+            setup.lines.insert(1, format!("port {port} is taken already: {who} listens on it"));
+        }
+        None => setup.address = Some(if inside { reach::told_inside(&address) } else { address }),
+    }
+}
+
+/// Returns the address that is opened from outside, and what it needs.
+fn outside(here: String, port: u16, around: &ServerContext<'_>) -> (String, String) {
+    match (reach::outside(around.environment, port), around.place) {
+        (Some(outside), _) => (format!("{outside}/"), String::new()),
+        (None, Platform::Container) => (here, format!(", where that port is published ({port}:{port})")),
+        (None, Platform::Pod) => {
+            let pod = around.environment.text("HOSTNAME").unwrap_or("POD");
+            (here, format!(" after kubectl port-forward {pod} {port}:{port}"))
+        }
+        (None, Platform::Host) => (here, String::new()),
+    }
 }
 
 fn is_there(name: &str, need: &str, how: &str, around: &ServerContext<'_>) -> Result<()> {
@@ -63,14 +95,16 @@ fn is_there(name: &str, need: &str, how: &str, around: &ServerContext<'_>) -> Re
 fn add_secret(name: &str, variable: &str, around: &ServerContext<'_>, setup: &mut ServerSetup) {
     let path = around.private.join(FILE);
     let given = around.environment.text(variable).map(str::trim).filter(|value| !value.is_empty());
-    let before = || (around.read)(&path).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let (secret, line) = match given.map(str::to_owned) {
         Some(secret) => (secret, format!("{name}: log in with the secret of {variable}")),
-        None => match before() {
+        None => match around.earlier_secret(&path) {
             Some(secret) => {
                 (secret, format!("{name}: the secret is the one that was told at this container's first start"))
             }
-            None => (around.secret.to_owned(), format!("{name}: log in with {}", around.secret)),
+            None => {
+                setup.kept.extend(around.keep_secret(&path));
+                (around.secret.to_owned(), format!("{name}: log in with {}", around.secret))
+            }
         },
     };
     setup.lines.push(line);
@@ -91,7 +125,6 @@ fn add_secret(name: &str, variable: &str, around: &ServerContext<'_>, setup: &mu
 mod tests {
     use super::*;
     use crate::config::Settings;
-    use crate::engine::Platform;
     use std::path::Path;
     use sys::environment::Environment;
 
@@ -108,10 +141,12 @@ mod tests {
             uid: 1000,
             grace: None,
             private: Path::new("/private"),
+            login_shells_lose_path: false,
+            kept_secret: &|| Some("/kept/ide".into()),
             secret: "made",
             program: &|name| (name == "there").then(|| name.into()),
             module: &|name| name == "there",
-            holder: &|_| None,
+            holder: &|port| (port == 9).then(|| "pid 3 (other)".to_owned()),
             read: &read,
         };
         set_up("ide", spec, &around)
@@ -137,13 +172,42 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_listens_inside_is_not_told_to_be_published() {
+        let line = |command: &str, variables: &[(&str, &str)]| {
+            let spec = ModeSpec { secret: None, ..spec(command) };
+            setup(&spec, variables, None).unwrap().lines[0].clone()
+        };
+        let inside = line("board --host 127.0.0.1 --port {port}", &[("RUNPOD_POD_ID", "p")]);
+        assert!(inside.contains("inside this container only") && !inside.contains("published ("), "{inside}");
+        assert!(line("board --host 0.0.0.0", &[]).contains("published (8080:8080)"));
+        assert_eq!(line("board", &[("RUNPOD_POD_ID", "p")]), "ide: https://p-8080.proxy.runpod.net/");
+    }
+
+    #[test]
+    fn the_address_is_told_again_without_its_hints_and_not_where_another_server_listens() {
+        let told = |spec: ModeSpec, variables: &[(&str, &str)]| setup(&spec, variables, None).unwrap().address;
+        assert_eq!(told(spec("serve"), &[]).as_deref(), Some("http://localhost:8080/"));
+        let inside = told(spec("serve --host 127.0.0.1"), &[("RUNPOD_POD_ID", "p")]);
+        assert_eq!(inside.as_deref(), Some("http://localhost:8080/ inside this container"));
+        let runpod = told(spec("serve"), &[("RUNPOD_POD_ID", "p")]);
+        assert_eq!(runpod.as_deref(), Some("https://p-8080.proxy.runpod.net/"));
+        let taken = ModeSpec { port: Some(9), ..spec("serve") };
+        assert_eq!(told(taken.clone(), &[]), None);
+        assert_eq!(setup(&taken, &[], None).unwrap().lines[1], "port 9 is taken already: pid 3 (other) listens on it");
+    }
+
+    #[test]
     fn a_secret_that_is_made_is_told_once_and_one_that_was_given_never() {
         let made = setup(&spec("serve"), &[("PASSWORD", " ")], None).unwrap();
         assert_eq!(made.set, [("PASSWORD".into(), "made".into())]);
         assert_eq!(made.lines[1], "ide: log in with made");
+        assert_eq!(
+            (made.kept[0].from.to_str(), made.kept[0].to.to_str()),
+            (Some("/private/secret"), Some("/kept/ide"))
+        );
         let again = setup(&spec("serve"), &[], Some("earlier")).unwrap();
         assert_eq!(again.set, [("PASSWORD".into(), "earlier".into())]);
-        assert!(again.lines[1].contains("first start"));
+        assert!(again.lines[1].contains("first start") && again.kept.is_empty());
         let given = setup(&spec("serve"), &[("PASSWORD", "mine")], Some("earlier")).unwrap();
         assert_eq!((given.set[0].1.to_str(), given.lines[1].contains("mine")), (Some("mine"), false));
     }

@@ -4,19 +4,21 @@
 
 mod builtin;
 mod custom;
+mod foreseen;
 mod jupyter;
+mod reach;
 mod server_setup;
 mod shell;
 pub mod ssh;
 mod words;
 
-pub use server_setup::{KeptFile, MadeFile, PrivateFile, ServerContext, ServerSetup, SharedFile};
+pub use server_setup::{KeptFile, MadeFile, PrivateFile, ServerContext, ServerSetup, SharedFile, ToldFiles};
 pub use shell::{is_plain, started_shell};
 
 use crate::cli::StartRequest;
 use crate::command::table;
 use crate::config::{ModeSpec, Settings};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use builtin::{BUILTIN, Builtin, CommandMeaning};
 use protocol::handover::{Service, WorkloadKind};
 use server_setup::ServerMode;
@@ -38,6 +40,8 @@ pub struct Plan {
     pub by_name: bool,
     /// The command is the mode's own server, which `server_setup` sets up.
     pub setup: bool,
+    /// An installation may still decide which program the server is.
+    pub is_open: bool,
     /// The service, as far as it is known.
     pub service: Option<Service>,
     /// Names of the modes that run as sidecars.
@@ -64,6 +68,8 @@ impl Plan {
 pub struct ModeFacts<'a> {
     /// A person is at the terminal.
     pub attended: bool,
+    /// A shell has become this first process of a container, without a terminal, as an editor's tool starts it; asked only when it matters.
+    pub editor: &'a dyn Fn() -> bool,
     /// The environment, for PATH.
     pub environment: &'a Environment,
     /// The user's own shell; looked up only when it matters.
@@ -257,12 +263,14 @@ fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: M
         Mode::Custom(_, spec) => spec.env.clone(),
         Mode::Builtin(_) => BTreeMap::new(),
     };
+    let is_open = matches!(mode, Mode::Builtin(builtin) if setup && foreseen::is_open(builtin, settings, facts));
     Ok(Plan {
         mode: mode.name().into(),
         kind: mode.kind(),
         command,
         by_name: true,
         setup,
+        is_open,
         service,
         env,
         ..Plan::default()
@@ -292,28 +300,12 @@ fn own_command(mode: &Mode<'_>, settings: &Settings, facts: ModeFacts<'_>) -> Re
     match mode {
         Mode::Custom(_, spec) if !spec.command.is_empty() => Ok(custom::command(spec)),
         Mode::Builtin(builtin) if !builtin.commands.is_empty() => {
-            first_program(builtin, facts).map(|program| vec![program])
+            let known = builtin.server.and_then(|server| (server.program)(settings, facts.environment));
+            known.map_or_else(|| foreseen::first_program(builtin, settings, facts), Ok).map(|program| vec![program])
         }
         _ if settings.command.is_empty() => Err(nothing_to_start(mode.name())),
         _ => Ok(settings.command.iter().map(OsString::from).collect()),
     }
-}
-
-fn first_program(mode: &Builtin, facts: ModeFacts<'_>) -> Result<OsString> {
-    let candidate = |name: &&str| match *name {
-        "$SHELL" => (facts.shell)().filter(|shell| !is_plain(shell)),
-        name => Some(OsString::from(name)),
-    };
-    let found = mode.commands.iter().filter_map(candidate).find(|name| facts.program(name).is_some());
-    // The dependencies may bring the server's program, so its absence shows only when the server is set up.
-    let later = mode.server.and(mode.commands.first()).map(OsString::from);
-    found.or(later).ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            format!("mode {} has nothing to start: no {} in this image", mode.name, mode.commands[1..].join(", no ")),
-        )
-        .hint("name a command: docker run IMAGE COMMAND …")
-    })
 }
 
 fn plan_without_words(settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan> {
@@ -321,11 +313,17 @@ fn plan_without_words(settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan>
         (true, true) => ("shell", None),
         (true, false) => ("shell", Some(format!("`trainit train` runs {}", settings.command.join(" ")))),
         (false, false) => ("train", None),
+        // The Dev Containers' command line starts `sh -c 'trap …; exec "$@"' - ENTRYPOINT CMD`, and then looks for an open container.
+        (false, true) if (facts.editor)() => ("shell", Some(FOR_EDITORS.to_owned())),
         (false, true) => return Err(nothing_to_start("train")),
     };
     let mode = mode_named(name, settings)?;
     Ok(Plan { note, ..plan_named(&mode, &[], settings, facts)? })
 }
+
+/// What is told where nothing was to be started, and a shell stays open instead of an error.
+const FOR_EDITORS: &str = "no COMMAND has arrived, and a shell started this container, as an editor's tool does: nothing runs, and it stays \
+     open. For a job name a command; behind an ENTRYPOINT in shell form none arrives: ENTRYPOINT [\"trainit\"]";
 
 fn plan_command(request: &StartRequest, facts: ModeFacts<'_>) -> Plan {
     let meant = BUILTIN.iter().find(|mode| mode.meant_by.by(&request.words, facts.attended));
@@ -343,9 +341,9 @@ fn unknown_mode(name: &str, settings: &Settings) -> Error {
 fn nothing_to_start(mode: &str) -> Error {
     Error::usage(format!("nothing to start: mode {mode} has no command"))
         .because("no COMMAND was given, `command` is not configured, and there is no terminal for a shell")
-        .hint("docker run IMAGE python train.py")
-        .hint("docker run -it IMAGE for a shell")
-        .hint("command: [python, train.py] in /etc/trainit.yaml, or -e TRAINIT_COMMAND=\"python train.py\"")
+        .hint("name a command, such as python train.py")
+        .hint("or start with a terminal for a shell")
+        .hint("command: [python, train.py] in /etc/trainit.yaml, or TRAINIT_COMMAND=\"python train.py\"")
 }
 
 /// Returns the packages that a plan needs installed before its server is set up.

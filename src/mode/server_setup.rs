@@ -16,6 +16,8 @@ use sys::environment::Environment;
 pub struct ServerMode {
     /// Returns the service, as far as it is known at the start, from the words that were typed behind the mode.
     pub service: fn(&Settings, &Environment, &[OsString]) -> Result<Option<Service>>,
+    /// Returns the name of the program that `set_up` is going to start, as far as it is known before the installation.
+    pub program: fn(&Settings, &Environment) -> Option<OsString>,
     /// Returns the packages to install for the server, as requirements.
     pub packages: fn(&Settings) -> &[String],
     /// Returns the set-up; called last, with dependencies installed and as the workload's user.
@@ -40,8 +42,12 @@ pub struct ServerContext<'a> {
     pub uid: u32,
     /// The whole budget of a stop; `None` if it is not known.
     pub grace: Option<Duration>,
-    /// A directory that only this user may enter and that is the same for every start of this container.
+    /// A directory that only this user may enter and that is the same for every start below this supervisor.
     pub private: &'a Path,
+    /// Returns the file for a secret that the next start of this container uses again; `None` where nothing outlives a stop.
+    pub kept_secret: &'a dyn Fn() -> Option<PathBuf>,
+    /// Login shells lose the workload's PATH, and nothing in /etc gives it back.
+    pub login_shells_lose_path: bool,
     /// Random characters that cannot be guessed, new at each start.
     pub secret: &'a str,
     /// Returns the path of a program, as the interpreter and the workload's PATH have it.
@@ -52,6 +58,19 @@ pub struct ServerContext<'a> {
     pub holder: &'a dyn Fn(u16) -> Option<String>,
     /// Returns the content of a small file.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+}
+
+impl ServerContext<'_> {
+    /// Returns the secret that an earlier start of this container has made: the supervisor's earlier start, or the container's.
+    pub(super) fn earlier_secret(&self, file: &Path) -> Option<String> {
+        let text = |path: &Path| String::from_utf8((self.read)(path).ok()?).ok();
+        text(file).or_else(|| text(&(self.kept_secret)()?))
+    }
+
+    /// Returns the copy of a made secret for the next start of this container.
+    pub(super) fn keep_secret(&self, file: &Path) -> Option<KeptFile> {
+        (self.kept_secret)().map(|to| KeptFile { from: file.to_owned(), to })
+    }
 }
 
 /// A command line with everything that its server needs.
@@ -75,7 +94,30 @@ pub struct ServerSetup {
     pub kept: Vec<KeptFile>,
     /// Lines for a person, each printed once at the end of the preparation. They may hold a secret that was made for this start.
     pub lines: Vec<String>,
+    /// What a person opens or types to reach the server, without a secret: told again when the server answers. `None` if that is not known
+    /// to be true then.
+    pub address: Option<String>,
+    /// Lines about files, which exist only when the set-up is carried out; they follow `lines`.
+    pub told: Vec<ToldFiles>,
 }
+
+/// A line about the content of private files.
+#[derive(Clone, Debug)]
+pub struct ToldFiles {
+    /// The files, all of which are read.
+    pub paths: Vec<PathBuf>,
+    /// Returns the line from the files' contents; it must hold nothing that is secret.
+    pub words: fn(&[Vec<u8>]) -> Option<String>,
+}
+
+impl PartialEq for ToldFiles {
+    /// Compares the files; a function has no address that could be relied on.
+    fn eq(&self, other: &Self) -> bool {
+        self.paths == other.paths
+    }
+}
+
+impl Eq for ToldFiles {}
 
 /// A file that only the workload's user may read (0600). A missing directory is made with 0700.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ struct World {
     path: tempfile::TempDir,
     settings: Settings,
     attended: bool,
+    editor: bool,
     shell: Option<&'static str>,
 }
 
@@ -20,7 +21,7 @@ impl World {
         }
         let mut settings = Settings::default();
         settings.mode.value = "auto".into();
-        World { path, settings, attended: false, shell: None }
+        World { path, settings, attended: false, editor: false, shell: None }
     }
 
     fn mode(mut self, name: &str, command: &[&str]) -> Self {
@@ -45,8 +46,13 @@ impl World {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
         let environment: Environment = [("PATH", self.path.path().to_str().unwrap())].into_iter().collect();
         let shell = || self.shell.map(OsString::from);
-        let facts =
-            ModeFacts { attended: self.attended, environment: &environment, shell: &shell, workdir: Path::new("/") };
+        let facts = ModeFacts {
+            attended: self.attended,
+            editor: &|| self.editor,
+            environment: &environment,
+            shell: &shell,
+            workdir: Path::new("/"),
+        };
         plan(&crate::cli::parse(&words).unwrap(), &self.settings, facts)
     }
 
@@ -158,7 +164,13 @@ fn of_several_modes_the_first_has_the_words_and_the_others_run_beside_it() {
 fn a_sidecar_starts_its_modes_own_command() {
     let world = World::with(&[]).mode("board", &["tensorboard"]);
     let environment = Environment::default();
-    let facts = ModeFacts { attended: false, environment: &environment, shell: &|| None, workdir: Path::new("/") };
+    let facts = ModeFacts {
+        attended: false,
+        editor: &|| false,
+        environment: &environment,
+        shell: &|| None,
+        workdir: Path::new("/"),
+    };
     let plan = sidecar("board", &world.settings, facts).unwrap();
     assert_eq!((plan.mode.as_str(), plan.command.as_slice()), ("board", ["tensorboard".into()].as_slice()));
 }
@@ -172,4 +184,29 @@ fn a_custom_server_is_dressed_when_it_starts_its_own_command() {
     assert_eq!(world.preparation("ide"), "ide: serve 8080");
     let plan = world.plan("ide -- other").unwrap();
     assert_eq!((plan.setup, plan.service), (false, None));
+}
+
+#[test]
+fn a_servers_command_is_the_program_that_will_be_started() {
+    let mut world = World::with(&["jupyter-lab", "jupyter-notebook", "dropbear", "sshd"]);
+    assert_eq!(world.preparation("jupyter"), "jupyter: jupyter-lab");
+    assert_eq!(world.preparation("ssh"), "ssh: sshd");
+    world.settings.jupyter_app.value = "notebook".parse().unwrap();
+    assert_eq!(world.preparation("jupyter"), "jupyter: jupyter-notebook");
+}
+
+#[test]
+fn a_server_beside_an_interpreter_that_is_named_counts_and_one_that_an_installation_may_bring_is_left_open() {
+    let decided = |world: &World| world.plan("jupyter").map(|plan| (plan.command[0].clone(), plan.is_open)).unwrap();
+    let beside = World::with(&["python", "jupyter-lab"]);
+    let mut world = World::with(&["jupyter-notebook"]);
+    assert_eq!(decided(&world), ("jupyter-notebook".into(), false));
+    world.settings.deps_python.value = Some(beside.path.path().join("python"));
+    assert_eq!(decided(&world), ("jupyter-lab".into(), false));
+
+    let mut world = World::with(&["jupyter-notebook"]);
+    world.settings.jupyter_install.value = vec!["jupyterlab".into()];
+    assert!(decided(&world).1);
+    assert!(decided(&World::with(&["python"])).1);
+    assert!(!World::with(&[]).plan("jupyter -- jupyter lab").unwrap().is_open);
 }

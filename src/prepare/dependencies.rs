@@ -7,9 +7,15 @@ use crate::deps;
 use crate::error::Result;
 use crate::mode::Plan;
 use protocol::exit_code::FailureFamily;
-use protocol::handover::{Phase, WorkloadKind};
+use protocol::handover::{Message, Phase, WorkloadKind};
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
+
+/// The longest name of requirements that PID 1 keeps, in characters.
+const LEFT_ALONE: usize = 300;
+
+/// Digits of the digest of requirement files in the history.
+const DIGITS: usize = 12;
 
 impl Preparation {
     /// Installs the dependencies; returns the resulting changes of the environment.
@@ -25,7 +31,12 @@ impl Preparation {
         });
         match outcome {
             Ok(outcome) => {
+                if let deps::DepsOutcome::Nothing(Some(left)) = &outcome {
+                    self.left_alone(left);
+                }
+                let packages = self.note_packages(request, &outcome);
                 if let Some(words) = outcome.words() {
+                    let words = packages.map_or(words.clone(), |hash| format!("{words}; environment {hash}"));
                     self.console.row(check::Status::Ok, FailureFamily::Deps.name(), &words, began.elapsed());
                     self.remember_dependencies(words, began);
                 }
@@ -38,6 +49,26 @@ impl Preparation {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Notes for the history what Python can import now and which requirements led to it; returns the hash of the former.
+    fn note_packages(&mut self, request: &deps::DepsRequest<'_>, outcome: &deps::DepsOutcome) -> Option<String> {
+        let is_kept = self.history.is_some();
+        if !is_kept && outcome.words().is_none() {
+            return None;
+        }
+        let packages = deps::frozen(request, outcome.environment(), is_kept);
+        let hash = packages.as_ref().map(|packages| packages.hash.clone());
+        if let Some(history) = &mut self.history {
+            history.requirements = deps::digest(request).map(|digest| digest.chars().take(DIGITS).collect());
+            history.packages = packages;
+        }
+        hash
+    }
+
+    /// Lets PID 1 know of requirements that are not installed: a job without a module ends with nothing but a code.
+    fn left_alone(&mut self, left: &deps::LeftAlone) {
+        self.handover.send(&Message::LeftAlone(text::masked(&left.what).chars().take(LEFT_ALONE).collect()));
     }
 
     fn remember_dependencies(&mut self, words: String, began: Instant) {
@@ -62,6 +93,7 @@ pub(super) fn request<'a>(context: &'a CheckContext, plan: &'a Plan) -> deps::De
     }
 }
 
-fn only_warns(request: &deps::DepsRequest<'_>) -> bool {
+/// Returns whether a failure of the dependencies only warns.
+pub(super) fn only_warns(request: &deps::DepsRequest<'_>) -> bool {
     request.settings.deps_on_error.map_or(request.kind == WorkloadKind::Build, |on_error| on_error == OnError::Warn)
 }

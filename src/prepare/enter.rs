@@ -3,7 +3,6 @@
 //! The user comes first: this process becomes that user before it reads any file of a mount. Work that only root can do for another user
 //! is done right before that.
 
-use super::failure_hold;
 use super::login;
 use super::policy;
 use super::preparation::{OfRoot, Preparation};
@@ -12,15 +11,15 @@ use super::run_dir::{self, RunDirOwner};
 use crate::check::{self, CheckContext};
 use crate::cli::{self, StartRequest};
 use crate::config::{ConfigOptions, ConfigSources, EnvValue, Loaded, Settings, TrustedLayers, UnusableConfig};
-use crate::engine::HostFacts;
-use crate::error::{Error, ErrorKind, Result};
+use crate::engine::Platform;
+use crate::error::Result;
 use crate::identity::Entered;
 use crate::mode::{self, ModeFacts, Plan};
 use crate::report::trace;
-use protocol::handover::{Message, TargetUser};
+use protocol::handover::TargetUser;
+use protocol::state_file::StateRecord;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use supervisor::state_dir;
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
@@ -35,11 +34,13 @@ impl Preparation {
             // An invalid command line gives no options, but the image may still say how failures are logged.
             let options = &ConfigOptions::default();
             let sources = ConfigSources { root: &root, environment: inherited, options, workdir: &here };
-            self.fail_early(inherited, UnusableConfig { error, settings: TrustedLayers::read(&sources).settings() })
+            let settings = TrustedLayers::read(&sources).settings();
+            self.fail_early(None, inherited, UnusableConfig { error, settings })
         })?;
         trace::begin(inherited, &request.options.set);
         let sources = ConfigSources { root: &root, environment: inherited, options: &request.options, workdir: &here };
-        let (loaded, entered) = self.load(&sources).map_err(|failed| self.fail_early(inherited, *failed))?;
+        let (loaded, entered) =
+            self.load(&sources).map_err(|failed| self.fail_early(Some(&request), inherited, *failed))?;
         let planned = check::validate(&loaded.settings)
             .and_then(|()| decide(&loaded, &entered, inherited, |facts| mode::plan(&request, &loaded.settings, facts)));
         match planned {
@@ -48,38 +49,36 @@ impl Preparation {
                 Ok((loaded, plan, entered))
             }
             Err(error) => {
-                let failed = Box::new(UnusableConfig { error, settings: loaded.settings });
-                Err(self.fail_early(inherited, *failed))
+                let failed = self.code_first(Box::new(UnusableConfig { error, settings: loaded.settings }));
+                Err(self.fail_early(Some(&request), inherited, *failed))
             }
         }
     }
 
+    /// Reads all layers as the workload's user, behind the code that one of them may name.
+    ///
+    /// Code that cannot be brought ends the start only after the other nodes and the report know of it, so as long as the rest is valid
+    /// without it, the error is kept.
     fn load(&mut self, sources: &ConfigSources<'_>) -> Result<(Loaded, Entered), Box<UnusableConfig>> {
         let settled = check::settle(sources)?;
         if let Some(user) = policy::user(&settled.identity) {
             let run_dir = self.run_dir(&settled.settings, sources.environment, Some(&user), true);
             let own = run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path());
-            let last_words = self.last_words(&settled.settings, sources.environment, own);
-            self.of_root = Some(OfRoot { run_dir, last_words });
+            let previous = self.previous_run(&settled.settings, sources.environment, own);
+            self.of_root = Some(OfRoot { run_dir, previous });
         }
-        settled.load()
+        let loaded = settled.load_after(|trusted, settings, entered| self.bring_code(trusted, settings, entered));
+        loaded.map_err(|failed| self.code_first(failed))
     }
 
-    /// Handles a failure before the settings are known, as far as the log and the hold of a failure are known.
-    ///
-    /// An answered question leaves nothing to look at, so no container is held for it.
-    #[inline(never)]
-    fn fail_early(&mut self, inherited: &Environment, failed: UnusableConfig) -> Error {
-        let UnusableConfig { error, settings } = failed;
-        if error.kind == ErrorKind::Answer {
-            return error;
+    fn code_first(&mut self, failed: Box<UnusableConfig>) -> Box<UnusableConfig> {
+        match self.code.take() {
+            Some(Err(error)) => Box::new(UnusableConfig { error, ..*failed }),
+            code => {
+                self.code = code;
+                failed
+            }
         }
-        self.console.settle(&settings, Rc::new(HostFacts::of(&Root::real(), inherited)));
-        let hold = failure_hold::hold(&settings, inherited, None).filter(|_| error.kind != ErrorKind::Usage);
-        let run_dir = hold.as_ref().and_then(|_| self.run_dir(&settings, inherited, None, true));
-        let policy = policy::of_failure(&settings, hold, run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path()));
-        self.handover.send(&Message::Policy(Box::new(policy)));
-        error
     }
 
     /// Returns the state directory of the supervisor, and whether it was made.
@@ -101,13 +100,13 @@ impl Preparation {
         chosen
     }
 
-    /// Removes the state that earlier starts left, except `own`; returns the line that the last of them could not log.
-    pub(super) fn last_words(
+    /// Removes the state that earlier starts left, except `own`; returns that of the last of them.
+    pub(super) fn previous_run(
         &self,
         settings: &Settings,
         environment: &Environment,
         own: Option<&Path>,
-    ) -> Option<String> {
+    ) -> Option<StateRecord> {
         let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new);
         self.is_first_start().then(|| previous_run::sweep(settings, runtime, own)).flatten()
     }
@@ -167,7 +166,25 @@ pub(super) fn decide<T>(
     let shell =
         || login::shell(&check_context(loaded.clone(), &Plan::default(), environment.clone()), entered.identity());
     let attended = terminal::is_attended();
-    decision(ModeFacts { attended, environment: &environment, shell: &shell, workdir: &loaded.workdir })
+    let editor = || is_an_editors(&check_context(loaded.clone(), &Plan::default(), inherited.clone()));
+    decision(ModeFacts {
+        attended,
+        editor: &editor,
+        environment: &environment,
+        shell: &shell,
+        workdir: &loaded.workdir,
+    })
+}
+
+/// Returns whether this start looks like an editor's: a shell has become PID 1 of an engine's container that has no input.
+///
+/// Shells export PWD (POSIX, `cd`), and engines set none. In a pod no editor starts containers, and an error is better there.
+fn is_an_editors(context: &CheckContext) -> bool {
+    let here = std::env::current_dir().ok();
+    context.platform() == Platform::Container
+        && Pid::parent() == Some(Pid::FIRST)
+        && terminal::has_no_input()
+        && here.is_some_and(|here| context.environment.get("PWD") == Some(here.as_os_str()))
 }
 
 pub(super) fn check_context(loaded: Loaded, plan: &Plan, mut inherited: Environment) -> CheckContext {

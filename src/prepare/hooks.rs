@@ -3,8 +3,8 @@
 use super::preparation::Preparation;
 use crate::check::Status;
 use crate::config::{EnvValue, OnError, Settings};
-use crate::error::Result;
-use crate::hooks::{HookEvent, Hooks};
+use crate::error::{Error, Result};
+use crate::hooks::{self, HookEvent, Hooks};
 use crate::report::HookRow;
 use protocol::exit_code::FailureFamily;
 use protocol::handover::{AfterStop, Phase};
@@ -67,6 +67,16 @@ impl Preparation {
                 ran.push(HookRow::new(stage.name(), path, took, Some(error)));
             }
         })
+    }
+}
+
+/// Returns the hooks that would end a start without being run, and those that it would skip.
+pub(super) fn refused(settings: &Settings) -> (Vec<Error>, Vec<Error>) {
+    let paths = settings.hooks_before_checks.iter().chain(settings.hooks_before_start.iter());
+    let (refused, skipped) = hooks::obstacles(paths);
+    match settings.hooks_on_error.value {
+        OnError::Fail => (refused, skipped),
+        OnError::Warn => (Vec::new(), [refused, skipped].concat()),
     }
 }
 

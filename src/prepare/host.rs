@@ -26,7 +26,7 @@ pub(super) fn share_cpus(context: &CheckContext, environment: &mut Environment) 
     if environment.get(OPENMP).is_some() && !locked {
         return None;
     }
-    let (threads, cpus) = check::threads(context)?;
+    let (threads, cpus) = check::threads(context, environment)?;
     VARIABLES.iter().for_each(|name| match locked {
         true => environment.set(*name, threads.to_string()),
         false => environment.set_default(*name, threads.to_string()),
@@ -48,6 +48,16 @@ mod tests {
         let mut environment = context.environment.clone();
         let line = share_cpus(&context, &mut environment);
         (VARIABLES.iter().map(|name| environment.text(name).map(str::to_owned)).collect(), line)
+    }
+
+    #[test]
+    fn ranks_that_only_the_workloads_own_variables_tell_share_the_cpus() {
+        let mut loaded = Loaded::default();
+        loaded.settings.host_threads.value = Threads::Auto;
+        let context = CheckContext::of(loaded, Environment::default(), vec!["torchrun".into()]);
+        let mut environment: Environment = [("PET_NPROC_PER_NODE", "64")].into_iter().collect();
+        let line = share_cpus(&context, &mut environment).unwrap();
+        assert!(line.contains(" for each of 64 ranks"), "{line}");
     }
 
     #[test]

@@ -57,6 +57,36 @@ fn file(name: &str, path: &[u8]) -> Option<PathBuf> {
     if name.contains('/') { Some(name.into()) } else { which::which_in(name, Some(OsStr::from_bytes(path)), ".").ok() }
 }
 
+/// Returns why a command would not start, as far as its file tells. A program of another machine may be emulated, so only a start tells.
+pub(super) fn obstacle(command: &[OsString], environment: &Environment) -> Option<Error> {
+    unstartable(command, environment, |found| !found.may_be_emulated)
+}
+
+/// Returns the error that an exec of this command is certain to end with.
+pub(super) fn certain_failure(command: &[OsString], environment: &Environment) -> Option<Error> {
+    unstartable(command, environment, |found| !found.may_be_emulated && !found.goes_to_shell)
+}
+
+fn unstartable(command: &[OsString], environment: &Environment, counts: fn(&Obstacle) -> bool) -> Option<Error> {
+    let name = command.first()?.to_string_lossy();
+    let path = environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
+    match file(&name, path) {
+        Some(file) if file.exists() => {
+            let obstacle = obstacle_of(&file).filter(counts)?;
+            let errno = if obstacle.missing { Errno::ENOENT } else { Errno::EACCES };
+            Some(failure(&name, errno, Some(obstacle)))
+        }
+        Some(_) => Some(failure(&name, Errno::ENOENT, None)),
+        None if is_closed(&name, path) => Some(failure(&name, Errno::EACCES, None)),
+        None => Some(failure(&name, Errno::ENOENT, None)),
+    }
+}
+
+/// Returns whether PATH has a file of this name, which may not be executed.
+fn is_closed(name: &str, path: &[u8]) -> bool {
+    std::env::split_paths(OsStr::from_bytes(path)).any(|directory| directory.join(name).is_file())
+}
+
 fn failure(name: &str, errno: Errno, obstacle: Option<Obstacle>) -> Error {
     let error = Error::new(ErrorKind::Exec(errno), format!("cannot run {name}"));
     if let Some(Obstacle { because, advice, .. }) = obstacle.filter(|_| cause(errno).is_none()) {
@@ -73,5 +103,35 @@ fn failure(name: &str, errno: Errno, obstacle: Option<Obstacle>) -> Error {
         Errno::EACCES => error.hint("what PATH has of this name may not be executed: chmod +x, or another user"),
         Errno::ENOEXEC => error.hint("it is built for another machine, or lacks its first line (#!…)"),
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn only_what_no_exec_could_start_is_certain_to_fail() {
+        let place = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &[u8], mode| {
+            std::fs::write(place.path().join(name), text).unwrap();
+            std::fs::set_permissions(place.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        put("script", b"#!/bin/sh\n", 0o755);
+        put("no-first-line", b"exit 0\n", 0o755);
+        put("marked", b"\xef\xbb\xbf#!/bin/sh\n", 0o755);
+        put("closed", b"#!/bin/sh\n", 0o644);
+        put("gone", b"#!/no/such/sh\n", 0o755);
+        let code = |name: &str, path: &str| {
+            let environment = [("PATH", path)].into_iter().collect();
+            certain_failure(&[OsString::from(name)], &environment).map(|error| error.exit().code())
+        };
+        let here = place.path().to_str().unwrap();
+        let codes = ["script", "no-first-line", "marked", "closed", "gone", "absent"].map(|name| code(name, here));
+        assert_eq!(codes, [None, None, None, Some(126), Some(127), Some(127)]);
+        let file = |name: &str| code(place.path().join(name).to_str().unwrap(), "/nowhere");
+        assert_eq!(["script", "closed", "absent"].map(file), [None, Some(126), Some(127)]);
+        assert_eq!((code("sh", "/nowhere:/bin"), code("sh", "/nowhere")), (None, Some(127)));
     }
 }

@@ -5,7 +5,7 @@
 use super::preparation::Preparation;
 use crate::check::CheckContext;
 use crate::deps;
-use crate::engine::{self, Platform};
+use crate::engine::{self, Platform, Starter};
 use crate::identity::WorkloadIdentity;
 use crate::mode::{self, Plan};
 use std::ffi::OsString;
@@ -36,6 +36,9 @@ pub(super) fn log_in(plan: &Plan, identity: Option<&WorkloadIdentity>, environme
             environment.set("LANG", "C.UTF-8");
         }
     }
+    if plan.mode == "jupyter" && environment.get("SHELL").is_none() {
+        terminals_shell(identity, environment).into_iter().for_each(|shell| environment.set("SHELL", shell));
+    }
     if plan.mode != SHELL {
         return;
     }
@@ -51,6 +54,14 @@ pub(super) fn log_in(plan: &Plan, identity: Option<&WorkloadIdentity>, environme
     }
 }
 
+/// Returns the shell of Jupyter's terminals, which would be plain sh: the one of /etc/passwd, unless that is plain, else bash.
+fn terminals_shell(identity: Option<&WorkloadIdentity>, environment: &Environment) -> Option<PathBuf> {
+    let own =
+        identity.and_then(|identity| identity.shell(&Root::real())).filter(|shell| !mode::is_plain(shell.as_ref()));
+    let wanted = own.into_iter().chain(["bash".into()]);
+    wanted.into_iter().find_map(|shell| which::which_in(shell, environment.get("PATH"), "/").ok())
+}
+
 impl Preparation {
     /// Prints where the person is, and what is missing if the container has no terminal.
     pub(super) fn greet(
@@ -64,7 +75,10 @@ impl Preparation {
             return;
         }
         if !terminal::is_attended() && plan.command.len() == 1 {
-            return self.console.line(&missing_terminal(context.platform()));
+            return self.console.line(&match stays_open(context.platform()) {
+                true => STAYS_OPEN.to_owned(),
+                false => missing_terminal(context.host_facts().starter()),
+            });
         }
         if context.settings.shell_banner.value && self.console.tells_all() {
             let lines = banner(context, deps::interpreter(request), environment);
@@ -73,13 +87,18 @@ impl Preparation {
     }
 }
 
+/// A line about a container that waits for sessions beside its shell.
+const STAYS_OPEN: &str =
+    "no terminal and no input: the container stays open for sessions and for editors, until it is stopped";
+
+/// Leaves a shell without terminal and input waiting, which would end at once; returns whether it waits.
+fn stays_open(place: Platform) -> bool {
+    place.is_container() && terminal::has_no_input() && terminal::wait_for_input_forever().is_ok()
+}
+
 /// Returns a line about a missing terminal: a shell without words needs a person, one with words may run a script.
-fn missing_terminal(place: Platform) -> String {
-    let way = match place {
-        Platform::Container => " (docker run -it)",
-        Platform::Pod => " (kubectl run -it; in a manifest stdin: true, tty: true)",
-        Platform::Host => "",
-    };
+fn missing_terminal(starter: Starter) -> String {
+    let way = starter.with_terminal().map(|way| format!(" ({way})")).unwrap_or_default();
     format!("this is no terminal: the shell has no prompt, and ends with its input{way}")
 }
 
@@ -146,9 +165,9 @@ mod tests {
 
     #[test]
     fn where_there_is_no_terminal_each_place_has_its_own_way_to_one() {
-        assert!(missing_terminal(Platform::Container).ends_with("its input (docker run -it)"));
-        assert!(missing_terminal(Platform::Pod).contains("stdin: true"));
-        assert!(missing_terminal(Platform::Host).ends_with("its input"));
+        assert!(missing_terminal(Starter::Docker).ends_with("its input (docker run -it)"));
+        assert!(missing_terminal(Starter::Kubernetes).contains("stdin: true"));
+        assert!(missing_terminal(Starter::Machine).ends_with("its input"));
     }
 
     #[test]

@@ -2,27 +2,44 @@
 //!
 //! It may be rich, slow or fail, because PID 1 goes on whatever happens here. The child becomes the workload under the same pid.
 
+mod agreed_resume;
+mod cluster;
+mod code;
 mod dependencies;
+mod early_failure;
 mod enter;
 mod failure_hold;
+mod foresee;
+mod history;
 mod hooks;
 mod host;
+mod interruption;
+mod kept_secrets;
 mod launch;
 mod login;
+mod login_shells;
+mod made_of;
+mod meet;
 mod outputs;
 mod pipeline;
 mod policy;
 mod preparation;
 mod preview;
 mod previous_run;
+mod restore;
 mod resume;
 mod resume_words;
 mod run_dir;
+mod server_files;
 mod server_setup;
+mod shared_mark;
 mod sidecar;
+mod staging;
+mod start_history;
 mod state_base;
 mod stop_note;
 
+pub(crate) use foresee::{Foreseen, foresee, planned};
 pub(crate) use policy::StopGrace;
 pub(crate) use preview::preview;
 pub(crate) use resume::{resume, watched};

@@ -59,9 +59,33 @@ impl Outputs<'_> {
     }
 }
 
+/// docker-stacks' list of variables that the workload does not get.
+const TO_UNSET: &str = "JUPYTER_ENV_VARS_TO_UNSET";
+
+/// Removes the variables that docker-stacks' list names, and the list; hooks still have them, and the lock of an image's author wins.
+pub(super) fn unset_named(environment: &mut Environment) {
+    let named = environment.get(TO_UNSET).map(|named| named.to_string_lossy().into_owned());
+    let Some(named) = named.filter(|_| !environment.is_pinned(TO_UNSET)) else { return };
+    let names = named.split([',', ' ']).filter(|name| !name.is_empty());
+    names.chain([TO_UNSET]).for_each(|name| environment.remove(name));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_that_docker_stacks_list_names_are_removed_unless_they_are_locked() {
+        let given = [(TO_UNSET, "SECRET, OTHER,,LOCKED"), ("SECRET", "1"), ("OTHER", "2"), ("KEPT", "3")];
+        let mut environment: Environment = given.into_iter().collect();
+        environment.pin("LOCKED", "4");
+        unset_named(&mut environment);
+        assert_eq!(environment, {
+            let mut left: Environment = [("KEPT", "3")].into_iter().collect();
+            left.pin("LOCKED", "4");
+            left
+        });
+    }
 
     #[test]
     fn what_is_given_wins_unless_ours_says_something_about_this_start() {

@@ -1,13 +1,13 @@
 //! The policy for PID 1, made from the settings.
 
 use crate::config::{LogLevel, Settings, ValueOrigin};
-use crate::engine;
-use crate::error::Result;
+use crate::engine::{self, Starter};
+use crate::error::{Error, Result};
 use crate::identity::WorkloadIdentity;
 use crate::mode::Plan;
 use protocol::handover::{
-    CheckpointPolicy, Checkpoints, ExitPolicy, HoldPolicy, Idle, IdlePolicy, Level, Policy, ReportPolicy, Restart,
-    SignalMeaning, SignalPolicy, StopPolicy, TargetUser, Watchdog, WorkloadKind,
+    CheckpointPolicy, Checkpoints, ExitPolicy, HoldPolicy, Idle, IdlePolicy, Level, MirrorPolicy, Policy, ReportPolicy,
+    Restart, SignalMeaning, SignalPolicy, StopPolicy, TargetUser, Watchdog, WorkloadKind,
 };
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -61,6 +61,12 @@ pub(super) fn of_failure(settings: &Settings, hold: Option<HoldPolicy>, run_dir:
     }
 }
 
+/// Returns the error of a policy that no frame of the handover holds.
+pub(super) fn too_long() -> Error {
+    Error::config("checkpoint.*, stop.*, state_dir and the groups are too long together")
+        .hint("shorter paths, or symbolic links")
+}
+
 /// Builds the policy.
 ///
 /// # Errors
@@ -81,6 +87,8 @@ pub(super) fn policy(
             kind: plan.kind,
             mode: plan.mode.clone(),
             service: plan.service.clone(),
+            // A training has an end to be told; what it serves on the way is the platform's to ask.
+            ready_timeout: settings.ready_timeout.value.filter(|_| plan.kind == WorkloadKind::Build),
             run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
             prepare_timeout: settings.prepare_timeout.value,
             sidecars: plan.sidecars.clone(),
@@ -140,6 +148,33 @@ fn checkpoint(settings: &Settings, workdir: &Path, path: &dyn Fn(&PathBuf) -> St
         signal: settings.checkpoint_signal.map(|signal| signal.number().into()),
         request_file: settings.checkpoint_request_file.as_ref().map(path),
     })
+}
+
+/// Returns a path that a helper in another directory opens, too.
+fn absolute(file: &Path) -> String {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).to_string_lossy().into_owned()
+}
+
+/// Returns where checkpoints are mirrored; `None` where they are not.
+///
+/// # Errors
+/// There is no `checkpoint.dir` (78).
+pub(super) fn mirror(settings: &Settings, starter: Starter) -> Result<Option<MirrorPolicy>> {
+    let Some(place) = &settings.checkpoint_mirror.value else { return Ok(None) };
+    if settings.checkpoint_dir.is_none() {
+        let what = format!("checkpoint.mirror ({}) needs checkpoint.dir", settings.checkpoint_mirror.origin);
+        return Err(Error::config(what).hint("checkpoint.dir: where the trainer saves"));
+    }
+    Ok(Some(MirrorPolicy {
+        url: place.0.clone(),
+        keep: settings.checkpoint_mirror_keep.value.into(),
+        endpoint: settings.stage_endpoint.value.clone(),
+        ca: settings.stage_ca.as_ref().map(|file| absolute(file)),
+        parallel: settings.stage_parallel.map(u32::from),
+        limit: settings.stage_limit.map(|limit| limit.0),
+        retries: settings.stage_retries.map(u32::from),
+        more_time: starter.more_time().to_owned(),
+    }))
 }
 
 fn checkpoints(settings: &Settings, workdir: &Path) -> Result<Option<Checkpoints>> {

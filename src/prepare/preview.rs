@@ -2,8 +2,9 @@
 //!
 //! Sessions beside a container's first process use it, and platforms that replace that process.
 
+use super::cluster::{self, Cluster};
 use super::dependencies::request;
-use super::outputs::Outputs;
+use super::outputs::{self, Outputs};
 use super::policy::StopGrace;
 use super::resume;
 use crate::check::{self, CheckContext};
@@ -42,6 +43,7 @@ pub(crate) fn preview(sources: &ConfigSources<'_>, run_dir: Option<&Path>) -> Re
     let outcome = deps::settled(&request(&context, &plan))?;
     let note = outcome.is_none().then(|| "the dependencies are not installed yet: trainit deps install".to_owned());
     let mut environment = found(&context, &plan, outcome.as_ref(), 1, run_dir, grace.time)?;
+    outputs::unset_named(&mut environment);
     for name in OF_A_START {
         match inherited.get(name) {
             Some(value) => environment.set(name, value),
@@ -58,8 +60,9 @@ fn for_others(settings: &Settings, user: u32, inherited: &Environment) -> (Envir
     let mut environment = inherited.clone();
     settings.pin(&mut environment);
     EnvValue::add_all(&settings.env, &mut environment);
-    let note =
-        format!("this shell is not the workload's user: it gets only what the image sets (docker exec -u {user})");
+    let note = format!(
+        "this shell is not the workload's user: it gets only what the image sets (it has to be opened as {user})"
+    );
     (environment, Some(note))
 }
 
@@ -82,9 +85,12 @@ pub(super) fn found(
         attempt,
         run_dir,
         changes: dependencies.map_or(Vec::new(), |outcome| outcome.environment().to_vec()),
-        resumed: &resume::resume(&context.settings, &context.mounts)?,
+        resumed: &resume::resume(&context.settings, &context.mounts, 0)?,
         provenance: check::provenance(&findings),
         grace,
     };
-    Ok(outputs.add_to(context.environment.clone()))
+    let mut environment = outputs.add_to(context.environment.clone());
+    let world = cluster::find(context, plan);
+    Cluster::new(world.as_ref(), context, &environment, &plan.command).add_to(&mut environment);
+    Ok(environment)
 }

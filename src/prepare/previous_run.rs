@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use supervisor::state_dir;
 
-/// Removes the state that earlier starts left, except `own`; returns a line about the last of them.
-pub(super) fn sweep(settings: &Settings, runtime: Option<&Path>, own: Option<&Path>) -> Option<String> {
+/// Removes the state that earlier starts left, except `own`; returns that of the last of them.
+pub(super) fn sweep(settings: &Settings, runtime: Option<&Path>, own: Option<&Path>) -> Option<StateRecord> {
     let mut bases: Vec<PathBuf> = state_dir::bases(runtime);
     bases.extend(settings.state_dir.value.clone());
-    let last = state_dir::previous_runs(&bases, own).pop()?;
-    Some(format!("the start before this one ended without a word: {}", words(&last)))
+    state_dir::previous_runs(&bases, own).pop()
+}
+
+/// Returns the line about a start that could not log its end itself.
+pub(super) fn line(record: &StateRecord) -> String {
+    format!("the start before this one ended without a word: {}", words(record))
 }
 
 fn words(record: &StateRecord) -> String {

@@ -4,19 +4,18 @@
 
 use super::resume_words;
 use crate::config::{Resume, Settings};
-use crate::engine::{SeveralNodes, several_nodes};
 use crate::error::{Error, ErrorKind, Result};
-use checkpoint::{self, FamilyChoice, Pattern};
+use checkpoint::{self, Checkpoint, FamilyChoice, Pattern};
 use protocol::errno;
 use protocol::exit_code::FailureFamily;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use sys::environment::Environment;
 use sys::mountinfo::{Mount, Mounts};
 use sys::{killable_call, reach, stat};
+use world::Known;
 
 /// Time limit of a search on another machine once that machine answers: it may have a hundred thousand entries to read.
 const SEARCH: Duration = Duration::from_secs(60);
@@ -47,18 +46,33 @@ pub(crate) struct Resumed {
     pub variables: Vec<(String, OsString)>,
     /// Lines for the log.
     pub lines: Vec<String>,
+    /// The checkpoints that may be agreed on with other nodes, the newest first.
+    pub saved: Vec<SavedHere>,
 }
 
-/// Looks for the newest complete checkpoint, if the configuration wants the workload to resume.
+/// A complete checkpoint, and what the workload gets of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SavedHere {
+    /// Its path below `checkpoint.dir`; the whole path where a link leads out of there.
+    pub name: OsString,
+    /// Its step, where that is known.
+    pub step: Option<u64>,
+    /// Words to add to the command line.
+    pub arguments: Vec<OsString>,
+    /// Variables to set.
+    pub variables: Vec<(String, OsString)>,
+}
+
+/// Looks for the newest complete checkpoint, if the configuration wants the workload to resume, and for at most `older` ones before it.
 ///
 /// # Errors
 /// The directory cannot be read: starting anew over a run that is only invisible for the moment would destroy it.
-pub(crate) fn resume(settings: &Settings, mounts: &Mounts) -> Result<Resumed> {
+pub(crate) fn resume(settings: &Settings, mounts: &Mounts, older: usize) -> Result<Resumed> {
     let (Some(dir), true) = (&settings.checkpoint_dir.value, settings.checkpoint_resume.value != Resume::Off) else {
         return Ok(Resumed::default());
     };
     let (family, pattern) = watched(settings)?;
-    let find = || find(&settings.checkpoint_resume.value, dir, family, pattern.as_ref());
+    let find = || find(&settings.checkpoint_resume.value, dir, (family, pattern.as_ref()), older);
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
     let found = match reach::far(mounts, &absolute) {
         None => find().map_err(SearchError::Directory),
@@ -68,15 +82,15 @@ pub(crate) fn resume(settings: &Settings, mounts: &Mounts) -> Result<Resumed> {
 }
 
 /// Returns the warning that other nodes may resume from something else: this job has several, and `checkpoint.dir` is on a file system
-/// of this node alone. Nodes do not ask each other, so the warning says no more than that.
+/// of this node alone. It is for nodes that do not meet before the start, so the warning says no more than that.
 pub(super) fn alone(
     settings: &Settings,
     mounts: &Mounts,
-    environment: &Environment,
+    nodes: Option<Known<u32>>,
     resumed: &Resumed,
 ) -> Option<Error> {
     let dir = settings.checkpoint_dir.value.as_ref().filter(|_| settings.checkpoint_resume.value != Resume::Off)?;
-    let nodes = several_nodes(environment)?;
+    let nodes = nodes?;
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
     if reach::far(mounts, &absolute).is_some() {
         return None;
@@ -90,7 +104,7 @@ pub(super) fn alone(
         (None, Some(path)) => text::path(Path::new(path)),
         (None, None) => "nothing".into(),
     };
-    let SeveralNodes { at_least, from: variable } = nodes;
+    let Known { value: at_least, from: variable } = nodes;
     let what = format!("this node resumes from {from}, and the other nodes may resume from something else");
     let because = format!(
         "checkpoint.dir is on {} of this node, and the job has at least {at_least} nodes ({variable})",
@@ -116,19 +130,41 @@ enum SearchError {
 }
 
 /// Finds the checkpoint.
-fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Resumed> {
+fn find(
+    resume: &Resume,
+    dir: &Path,
+    (family, pattern): (FamilyChoice, Option<&Pattern>),
+    older: usize,
+) -> io::Result<Resumed> {
     let survey = checkpoint::survey(dir, family, pattern)?;
     let found = survey.newest.as_ref();
+    let (arguments, variables) = given(resume, found);
+    let before = found.filter(|_| older > 0).map(|found| checkpoint::older(found, family, pattern, older));
+    let all = found.filter(|found| found.stands && older > 0).into_iter().chain(before.iter().flatten());
+    let saved = all.map(|found| SavedHere::of(resume, dir, found)).collect();
+    Ok(Resumed { arguments, variables, lines: resume_words::lines(&survey, dir, SystemTime::now()), saved })
+}
+
+/// The words for a command line, and the variables, with which a workload resumes.
+pub(super) type ResumeWords = (Vec<OsString>, Vec<(String, OsString)>);
+
+/// Returns the words with which a workload resumes from a checkpoint.
+pub(super) fn given(resume: &Resume, found: Option<&Checkpoint>) -> ResumeWords {
     let arguments = match resume {
         Resume::Arguments(template) => checkpoint::resume_arguments(template, found),
         _ => Vec::new(),
     };
     let variables = checkpoint::resume_environment(found).into_iter().map(|(name, value)| (name.to_owned(), value));
-    Ok(Resumed {
-        arguments,
-        variables: variables.collect(),
-        lines: resume_words::lines(&survey, dir, SystemTime::now()),
-    })
+    (arguments, variables.collect())
+}
+
+impl SavedHere {
+    fn of(resume: &Resume, dir: &Path, found: &Checkpoint) -> Self {
+        let below = |dir: io::Result<PathBuf>| found.path.strip_prefix(dir.ok()?).map(Path::to_owned).ok();
+        let name = below(std::path::absolute(dir)).or_else(|| below(dir.canonicalize()));
+        let (arguments, variables) = given(resume, Some(found));
+        SavedHere { name: name.unwrap_or_else(|| found.path.clone()).into(), step: found.step, arguments, variables }
+    }
 }
 
 /// Searches in another process. The first answer shows that the file system is alive, so the search itself may take its time.

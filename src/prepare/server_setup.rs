@@ -1,25 +1,31 @@
 //! Carries out the set-up of a mode's server: writes its files, has keys and certificates made, and prints where to connect.
 
 use super::preparation::Preparation;
+use super::server_files::{cannot_write, internal, keep, make, share, write};
+use super::{kept_secrets, login_shells};
 use crate::check::CheckContext;
 use crate::config::{Requirements, secret};
 use crate::deps;
-use crate::error::{Error, ErrorKind, Result};
-use crate::mode::{self, KeptFile, MadeFile, Plan, PrivateFile, ServerContext, ServerSetup, SharedFile};
+use crate::error::Result;
+use crate::mode::{self, Plan, PrivateFile, ServerContext, ServerSetup, ToldFiles};
 use crate::program;
+use protocol::handover::Message;
 use std::ffi::OsString;
-use std::fs::{DirBuilder, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use supervisor::state_dir;
 use sys::environment::Environment;
-use sys::{ip, process, random};
+use sys::{ip, random};
 
-/// Longest time for making a key or a certificate on a busy machine.
+/// Longest time for a question to the interpreter.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A directory that is only named: nothing is written into it.
+const NOWHERE: &str = "/run/trainit";
 
 /// What the set-up of a server needs beside the check context.
 pub(super) struct ServerWanted<'a> {
@@ -52,36 +58,69 @@ impl Preparation {
         let cannot = |error: io::Error| internal(&format!("no private directory for mode {}", plan.mode), error);
         let private = state_dir::private(wanted.run_dir, &plan.mode).map_err(cannot)?;
         self.install_for_mode(&private, context, wanted, environment)?;
-        let request = deps::DepsRequest { environment, ..wanted.request.clone() };
-        let interpreter = deps::interpreter(&request);
-        let surroundings = ServerContext {
-            settings: &context.settings,
-            environment,
-            place: context.platform(),
-            workdir: &context.workdir,
-            code: &context.code,
-            interpreter: interpreter.as_deref(),
-            uid: nix::unistd::geteuid().as_raw(),
-            grace: wanted.grace,
-            private: &private,
-            secret: &random::secret().map_err(|error| internal("no random numbers", error))?,
-            program: &|name| deps::program(&request, interpreter.as_deref(), name),
-            module: &|name| has_module(interpreter.as_deref(), name, environment),
-            holder: &ip::holder,
-            read: &secret::read,
-        };
-        let Some(setup) = mode::server_setup(plan, &surroundings)? else { return Ok(command) };
+        let kept_secret = || kept_secret(&plan.mode, context, environment);
+        let setup = setup(context, wanted, environment, &private, &kept_secret)?;
+        let Some(setup) = setup else { return Ok(command) };
         setup.files.iter().try_for_each(write)?;
         setup.made.iter().try_for_each(|made| make(made, environment))?;
         for directory in &setup.directories {
             let _ = DirBuilder::new().mode(0o755).recursive(true).create(directory);
         }
         let shared = setup.shared.iter().filter_map(|file| cannot_write(&file.path, share(file)));
-        let kept = setup.kept.iter().filter_map(|kept| cannot_write(&kept.to, keep(kept)));
-        shared.chain(kept).for_each(|line| self.console.line(&line));
+        shared.for_each(|line| self.console.line(&line));
         setup.lines.iter().for_each(|line| self.console.line_as_it_is(line));
+        if let Some(address) = &setup.address {
+            self.handover.keep(&Message::ServesAt(text::line(address).into_owned()));
+        }
+        setup.told.iter().filter_map(told).for_each(|line| self.console.line_as_it_is(&line));
+        // The next start does not tell a kept secret again, so the secret is kept only after it was told.
+        let kept = setup.kept.iter().filter_map(|kept| cannot_write(&kept.to, keep(kept)));
+        kept.for_each(|line| self.console.line(&line));
         Ok(apply(setup, environment))
     }
+}
+
+/// Decides what the set-up of a server is, without carrying it out.
+fn setup(
+    context: &CheckContext,
+    wanted: &ServerWanted<'_>,
+    environment: &Environment,
+    private: &Path,
+    kept_secret: &dyn Fn() -> Option<PathBuf>,
+) -> Result<Option<ServerSetup>> {
+    let request = deps::DepsRequest { environment, ..wanted.request.clone() };
+    let interpreter = deps::interpreter(&request);
+    let surroundings = ServerContext {
+        settings: &context.settings,
+        environment,
+        place: context.platform(),
+        workdir: &context.workdir,
+        code: &context.code,
+        interpreter: interpreter.as_deref(),
+        uid: nix::unistd::geteuid().as_raw(),
+        grace: wanted.grace,
+        private,
+        login_shells_lose_path: login_shells::lose_path(context),
+        kept_secret,
+        secret: &random::secret().map_err(|error| internal("no random numbers", error))?,
+        program: &|name| deps::program(&request, interpreter.as_deref(), name),
+        module: &|name| has_module(interpreter.as_deref(), name, environment),
+        holder: &ip::holder,
+        read: &secret::read,
+    };
+    mode::server_setup(wanted.plan, &surroundings)
+}
+
+/// Looks whether a server could be set up, and writes nothing.
+///
+/// # Errors
+/// A requirement is missing.
+pub(super) fn without_writing(
+    context: &CheckContext,
+    wanted: &ServerWanted<'_>,
+    environment: &Environment,
+) -> Result<()> {
+    setup(context, wanted, environment, Path::new(NOWHERE), &|| None).map(|_| ())
 }
 
 impl Preparation {
@@ -108,6 +147,12 @@ impl Preparation {
     }
 }
 
+/// Returns the file for a mode's secret that outlives a stop; on a machine each start is on its own.
+fn kept_secret(mode: &str, context: &CheckContext, environment: &Environment) -> Option<PathBuf> {
+    let place = || kept_secrets::place(mode, &context.mounts, environment);
+    context.platform().is_container().then(place).flatten()
+}
+
 /// Asks the interpreter whether it would find a module, without importing it.
 fn has_module(interpreter: Option<&Path>, name: &str, environment: &Environment) -> bool {
     const QUESTION: &str = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
@@ -118,134 +163,15 @@ fn has_module(interpreter: Option<&Path>, name: &str, environment: &Environment)
     program::capture(command, Some(Instant::now() + PATIENCE)).is_ok_and(|answer| answer.succeeded())
 }
 
+/// Returns a line about files of this start; one that cannot be read is left out, and the server itself reports it.
+fn told(about: &ToldFiles) -> Option<String> {
+    let contents: Vec<Vec<u8>> = about.paths.iter().filter_map(|path| std::fs::read(path).ok()).collect();
+    (about.words)(&contents)
+}
+
 /// Applies the variables to the environment; returns the command line.
 fn apply(setup: ServerSetup, environment: &mut Environment) -> Vec<OsString> {
     setup.unset.iter().for_each(|name| environment.remove(name));
     setup.set.into_iter().for_each(|(name, value)| environment.set(name, value));
     setup.command
-}
-
-/// Writes a file in one step, so that no reader sees a part of it or more than its mode allows.
-fn write(file: &PrivateFile) -> Result<()> {
-    if file.keep && file.path.exists() {
-        return Ok(());
-    }
-    let write = || {
-        let directory = directory_of(&file.path)?;
-        let mut new = temporary::make(directory, ".trainit-")?;
-        new.write_all(&file.content)?;
-        temporary::publish(new, &file.path, 0o600, false)
-    };
-    write().map_err(|error: io::Error| internal(&format!("cannot write {}", text::path(&file.path)), error))
-}
-
-/// Returns the directory of a private file, made if it is missing.
-fn directory_of(path: &Path) -> io::Result<&Path> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
-    Ok(directory)
-}
-
-fn make(made: &MadeFile, environment: &Environment) -> Result<()> {
-    let Some((program, words)) = made.command.split_first().filter(|_| !made.path.exists()) else { return Ok(()) };
-    let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut command = Command::new(program);
-    command.args(words);
-    program::with_environment(&mut command, environment);
-    let failed = || {
-        let what = format!("{name} could not make {}", text::path(&made.path));
-        Error::new(ErrorKind::NotFound, what).hint(made.hint.clone())
-    };
-    // The directory makes the new file private from its first byte on. If it cannot be made, the program reports that.
-    let _ = directory_of(&made.path);
-    let answer = process::with_umask(0o077, || program::capture(command, Some(Instant::now() + PATIENCE)));
-    match answer {
-        Ok(answer) if answer.succeeded() && made.path.exists() => {
-            std::fs::set_permissions(&made.path, Permissions::from_mode(0o600))
-                .map_err(|error| internal(&format!("cannot close {}", text::path(&made.path)), error))
-        }
-        Ok(answer) => Err(failed().because(answer.output.lines().last().unwrap_or("it said nothing"))),
-        Err(error) => Err(failed().caused_by(error)),
-    }
-}
-
-fn share(file: &SharedFile) -> io::Result<()> {
-    let (mode, group) = match std::fs::metadata(&file.path) {
-        Ok(found) => (found.mode() & 0o777, Some(found.gid())),
-        Err(_) => (0o644, None),
-    };
-    let mut new = temporary::make(file.path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
-    new.write_all(&file.content)?;
-    std::os::unix::fs::fchown(new.as_file(), None, group)?;
-    temporary::publish(new, &file.path, mode, false)
-}
-
-/// Copies a file to keep; a copy that another start has made first stays.
-fn keep(kept: &KeptFile) -> io::Result<()> {
-    let directory = kept.to.parent().unwrap_or(Path::new("/"));
-    DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
-    let mut new = temporary::make(directory, ".trainit-")?;
-    new.write_all(&std::fs::read(&kept.from)?)?;
-    match kept.to.exists() {
-        true => Ok(()),
-        false => temporary::publish(new, &kept.to, 0o600, true),
-    }
-}
-
-fn cannot_write(path: &Path, written: io::Result<()>) -> Option<String> {
-    written.err().map(|error| format!("cannot write {}: {}", text::path(path), protocol::errno::words_of(&error)))
-}
-
-fn internal(what: &str, error: io::Error) -> Error {
-    Error::new(ErrorKind::Internal, what).caused_by(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_private_and_those_that_are_to_be_kept_are() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("deep/token");
-        let file = |content: &str, keep| PrivateFile { path: path.clone(), content: content.into(), keep };
-        write(&file("one", true)).unwrap();
-        write(&file("two", true)).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"one");
-        write(&file("two", false)).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"two");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
-        // What others could read is replaced and not written into: a reader who has it open sees nothing new.
-        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        let mut reader = std::fs::File::open(&path).unwrap();
-        process::with_umask(0, || write(&file("three", false))).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let mut seen = String::new();
-        std::io::Read::read_to_string(&mut reader, &mut seen).unwrap();
-        assert_eq!(seen, "two");
-    }
-
-    #[test]
-    fn what_a_program_makes_is_closed_and_made_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("key");
-        let command = ["/bin/sh", "-c", "umask 0; echo made >>\"$0\""].map(OsString::from).to_vec();
-        let command = [command, vec![path.clone().into()]].concat();
-        let made = MadeFile { path: path.clone(), command, hint: String::new() };
-        (0..2).for_each(|_| make(&made, &Environment::default()).unwrap());
-        assert_eq!(std::fs::read(&path).unwrap(), b"made\n");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_program_that_fails_is_told_with_its_last_words() {
-        let command = ["/bin/sh", "-c", "echo first; echo no room >&2; exit 3"].map(OsString::from).to_vec();
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("key");
-        let made = MadeFile { path: path.clone(), command, hint: "install it".into() };
-        let error = make(&made, &Environment::default()).unwrap_err();
-        assert_eq!(error.what, format!("sh could not make {}", path.display()));
-        assert_eq!((error.because.as_deref(), error.kind), (Some("no room"), ErrorKind::NotFound));
-    }
 }

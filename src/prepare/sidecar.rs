@@ -7,12 +7,13 @@ use super::dependencies::request;
 use super::enter;
 use super::hooks::HookStage;
 use super::launch;
+use super::outputs;
 use super::pipeline;
 use super::policy::StopGrace;
 use super::preparation::{Preparation, PreparedWorkload};
 use super::preview;
 use super::server_setup::ServerWanted;
-use super::{host, login, refuse};
+use super::{host, login, login_shells, refuse};
 use crate::check;
 use crate::error::Result;
 use crate::report::Console;
@@ -60,10 +61,12 @@ fn run(preparation: &mut Preparation, words: &[OsString], beside: &SidecarArgs<'
     let mut environment = preview::found(&context, &plan, installed.as_ref(), beside.attempt, run_dir, grace.time)?;
     host::share_cpus(&context, &mut environment);
     preparation.hook(HookStage::BeforeStart, &context.settings, &plan.command, &mut environment)?;
+    outputs::unset_named(&mut environment);
     preparation.console = Console::new(&context.settings, context.host_facts());
     let wanted = ServerWanted { plan: &plan, request: request(&context, &plan), run_dir, grace: grace.time };
     login::log_in(&plan, None, &mut environment);
     let command = preparation.set_up_server(&context, &wanted, plan.command.clone(), &mut environment)?;
+    login_shells::keep_path(&context, &plan, run_dir, &mut environment);
     host::raise_limits(&context.settings);
     preparation.console.line(&format!("sidecar {}: {}", plan.mode, text::command(&command)));
     Ok(PreparedWorkload { command, environment })

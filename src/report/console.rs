@@ -8,7 +8,7 @@ use super::style::{Style, Tag};
 use super::trace;
 use crate::check::{CheckEvent, Finding, Status};
 use crate::config::{LogFormat, LogLevel, Settings};
-use crate::engine::{HostFacts, Platform};
+use crate::engine::{HostFacts, Starter};
 use crate::error::Error;
 use protocol::exit_code::Exit;
 use serde_json::{Value, json};
@@ -25,6 +25,15 @@ enum Sink {
     Memory(Vec<u8>),
 }
 
+/// What log lines say of the process that writes them, where processes of other nodes write into the same log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogNode {
+    /// The name in front of each line; empty where none is needed.
+    pub name: String,
+    /// Another node tells what all of them would: only warnings, failures and the end are written.
+    pub quiet: bool,
+}
+
 /// Writes the log of a start as text or as JSON lines.
 #[derive(Debug)]
 pub(crate) struct Console {
@@ -32,8 +41,12 @@ pub(crate) struct Console {
     style: Style,
     format: LogFormat,
     level: LogLevel,
+    /// The name of this node, in front of each line.
+    node: String,
     /// The platform for remedies; `None` before the configuration is known.
     host_facts: Option<Rc<HostFacts>>,
+    /// Whether a row was written after the last failure.
+    rows_since_failure: bool,
     /// Number of texts that were dropped, or written in part, because stderr was full.
     dropped: u32,
     /// Whether the last text was written in part.
@@ -45,7 +58,17 @@ impl Console {
     pub(crate) fn early() -> Self {
         let (format, level) = (LogFormat::Text, LogLevel::Info);
         let style = Style::of_stderr();
-        Console { sink: Sink::Stderr, style, format, level, host_facts: None, dropped: 0, torn: false }
+        Console {
+            sink: Sink::Stderr,
+            style,
+            format,
+            level,
+            node: String::new(),
+            host_facts: None,
+            rows_since_failure: false,
+            dropped: 0,
+            torn: false,
+        }
     }
 
     /// Makes the console of a configuration; the platform decides how remedies are worded.
@@ -60,6 +83,14 @@ impl Console {
         (self.format, self.level) = (settings.log_format.value, settings.log_level.value);
         self.host_facts = Some(host_facts);
         trace::follow(settings);
+    }
+
+    /// Takes the name of this node, and leaves informational lines to another node. With `log.level: debug` all of them are written.
+    pub(crate) fn name_node(&mut self, node: LogNode) {
+        self.node = node.name;
+        if node.quiet && self.level < LogLevel::Debug {
+            self.level = self.level.min(LogLevel::Warn);
+        }
     }
 
     /// Makes a console in memory without colours, for tests of the text.
@@ -112,6 +143,23 @@ impl Console {
 
     /// Writes a finding and its remedies.
     pub(crate) fn finding(&mut self, finding: &Finding) {
+        let text = self.finding_text(finding);
+        self.rows_since_failure = finding.status != Status::Fail;
+        let starter = starter_of(self.host_facts.as_deref());
+        self.tell(level(finding.status), &text, "finding", || json!({"finding": FindingRow::of(finding, starter)}));
+    }
+
+    /// Writes the failures once more as the last rows, unless they are the last ones already, and the corrected start.
+    pub(crate) fn failures(&mut self, findings: &[Finding], correction: Option<&Correction>) {
+        let failed: Vec<&Finding> = findings.iter().filter(|finding| finding.status == Status::Fail).collect();
+        if self.rows_since_failure && self.format == LogFormat::Text && self.tells_all() {
+            let rows: Vec<String> = failed.iter().map(|finding| self.finding_text(finding)).collect();
+            self.tell(LogLevel::Error, &rows.join("\n"), "failures", || Value::Null);
+        }
+        correction.into_iter().for_each(|correction| self.correction(correction));
+    }
+
+    fn finding_text(&self, finding: &Finding) -> String {
         let mut text = self.style.row(
             finding.status.into(),
             finding.family(),
@@ -121,15 +169,14 @@ impl Console {
         );
         for remedy in &finding.remedy {
             text.push('\n');
-            text.push_str(&self.style.remedy(&remedy::line(remedy, platform_of(self.host_facts.as_deref()))));
+            text.push_str(&self.style.remedy(&remedy::line(remedy, starter_of(self.host_facts.as_deref()))));
         }
-        let place = self.host_facts.clone();
-        let row = || FindingRow::of(finding, platform_of(place.as_deref()));
-        self.tell(level(finding.status), &text, "finding", || json!({"finding": row()}));
+        text
     }
 
     /// Writes a row for a step that is no check: `deps`, `user`.
     pub(crate) fn row(&mut self, status: Status, family: &str, what: &str, took: Duration) {
+        self.rows_since_failure = true;
         let what = text::masked(what);
         let text = self.style.row(status.into(), family, &what, None, took);
         self.tell(
@@ -168,11 +215,10 @@ impl Console {
     }
 
     /// Writes a corrected start to copy, after a line of explanation.
-    pub(crate) fn correction(&mut self, correction: &Correction) {
-        let text = correction.text();
-        let left = correction.unmended.join(", ");
-        let except = if left.is_empty() { String::new() } else { format!(", except for {left}") };
-        let block = format!("{}\n{text}", self.style.line(&format!("this start, corrected{except}:")));
+    fn correction(&mut self, correction: &Correction) {
+        let Some(text) = correction.text() else { return };
+        let (head, command) = text.split_once('\n').unwrap_or((&text, ""));
+        let block = format!("{}\n{command}", self.style.line(head));
         self.tell(LogLevel::Error, &block, "remedy", || json!({"text": text, "start": correction}));
     }
 
@@ -216,10 +262,18 @@ impl Console {
             return;
         }
         let line = match self.format {
-            LogFormat::Text => format!("{text}\n"),
-            LogFormat::Json => format!("{}\n", json_line(level, event, fields())),
+            LogFormat::Text if self.node.is_empty() => format!("{text}\n"),
+            LogFormat::Text => text.lines().map(|line| format!("{}: {line}\n", self.node)).collect(),
+            LogFormat::Json => format!("{}\n", self.of_node(json_line(level, event, fields()))),
         };
         self.put(level, &line);
+    }
+
+    fn of_node(&self, mut line: Value) -> Value {
+        if let Some(line) = line.as_object_mut().filter(|_| !self.node.is_empty()) {
+            line.insert("node".into(), json!(self.node));
+        }
+        line
     }
 
     fn put(&mut self, level: LogLevel, line: &str) {
@@ -262,8 +316,8 @@ impl Console {
     }
 }
 
-fn platform_of(host_facts: Option<&HostFacts>) -> Platform {
-    host_facts.map_or(Platform::Container, HostFacts::platform)
+fn starter_of(host_facts: Option<&HostFacts>) -> Starter {
+    host_facts.map_or_else(Starter::default, HostFacts::starter)
 }
 
 fn level(status: Status) -> LogLevel {

@@ -1,9 +1,11 @@
 //! The JSON report of `trainit check --json` and `report.file`. Its format is versioned; fields are only added.
 
-use super::remedy::{self, Correction};
+use super::error_text;
+use super::remedy::{self, Correction, Form};
 use crate::check::{CheckContext, Finding, Inventory, Status, provenance, verdict};
-use crate::engine::Platform;
+use crate::engine::{Platform, Starter};
 use crate::error::Error;
+use history::Sum;
 use protocol::exit_code::Exit;
 use serde::Serialize;
 use std::io::Write;
@@ -24,7 +26,25 @@ pub(crate) struct Report {
     command: Vec<String>,
     commit: Option<String>,
     findings: Vec<FindingRow>,
-    dependencies: Option<Dependencies>,
+    dependencies: Option<StepRow>,
+    /// What `code.from` brought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<StepRow>,
+    /// The job around this start, as on the console.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    world: Option<String>,
+    /// How the meeting with the other nodes ended; left out where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nodes: Option<NodesRow>,
+    /// What a start would refuse or warn of beyond its checks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refusals: Vec<RefusalRow>,
+    /// The sum of the job's history with this attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Sum>,
+    /// Lines about the start, also about what was not looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     hooks: Vec<HookRow>,
     verdict: Status,
     exit: u8,
@@ -53,13 +73,53 @@ pub(super) struct FindingRow {
     facts: crate::check::FindingFacts,
 }
 
-/// The result of the dependency step.
+/// An error that is no finding of a check.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Dependencies {
+struct RefusalRow {
+    status: Status,
+    what: String,
+    because: Option<String>,
+    remedy: Vec<String>,
+    exit: Option<u8>,
+}
+
+impl RefusalRow {
+    fn of(status: Status, error: &Error) -> Self {
+        RefusalRow {
+            status,
+            what: text::masked(&error.what),
+            because: error_text::because(error).as_deref().map(text::masked),
+            remedy: error.hints.iter().map(|hint| text::masked(hint)).collect(),
+            exit: (status == Status::Fail).then(|| error.exit().code()),
+        }
+    }
+}
+
+/// The result of a step that is no check.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct StepRow {
     /// The text, as on the console.
     pub what: String,
     /// The duration in milliseconds.
     pub took_ms: u64,
+}
+
+/// The end of the meeting with the other nodes of the job.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct NodesRow {
+    /// Whether all are ready, and start.
+    pub ready: bool,
+    /// The text, as on the console.
+    pub what: String,
+    /// The time that this node waited, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl NodesRow {
+    /// Makes the row.
+    pub(crate) fn new(ready: bool, what: &str, took: Duration) -> Self {
+        NodesRow { ready, what: text::masked(what), took_ms: milliseconds(took) }
+    }
 }
 
 /// A hook that ran.
@@ -84,7 +144,8 @@ impl Report {
     pub(crate) fn new(context: &CheckContext, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
         let place = context.platform();
         let words = text::masked_words(&context.command);
-        let correction = remedy::correction(findings, || context.started());
+        let starter = context.host_facts().starter();
+        let correction = remedy::correction(findings, Form::Of(starter), || context.started());
         let took = began.elapsed().unwrap_or_default();
         Report {
             schema: SCHEMA,
@@ -94,13 +155,19 @@ impl Report {
             mode: mode.map(str::to_owned),
             command: words.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
             commit: provenance(findings).commit,
-            findings: findings.iter().map(|finding| FindingRow::of(finding, place)).collect(),
+            findings: findings.iter().map(|finding| FindingRow::of(finding, starter)).collect(),
             dependencies: None,
+            code: None,
+            world: None,
+            nodes: None,
+            history: None,
+            refusals: Vec::new(),
+            notes: Vec::new(),
             hooks: Vec::new(),
             verdict: findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok),
             exit: verdict(findings).map_or(0, Exit::code),
             took_ms: milliseconds(took),
-            remedy: correction.as_ref().map(Correction::text),
+            remedy: correction.as_ref().and_then(Correction::text),
             start: correction,
             gpus: None,
             killed: None,
@@ -119,6 +186,12 @@ impl Report {
             commit: None,
             findings: Vec::new(),
             dependencies: None,
+            code: None,
+            world: None,
+            nodes: None,
+            history: None,
+            refusals: Vec::new(),
+            notes: Vec::new(),
             hooks: Vec::new(),
             verdict: Status::Fail,
             exit: code,
@@ -138,7 +211,44 @@ impl Report {
 
     /// Adds the result of the dependency step.
     pub(crate) fn with_dependencies(mut self, what: impl Into<String>, took: Duration) -> Self {
-        self.dependencies = Some(Dependencies { what: text::masked(&what.into()), took_ms: milliseconds(took) });
+        self.dependencies = Some(StepRow { what: text::masked(&what.into()), took_ms: milliseconds(took) });
+        self
+    }
+
+    /// Adds what `code.from` brought.
+    pub(crate) fn with_code(mut self, what: impl Into<String>, took: Duration) -> Self {
+        self.code = Some(StepRow { what: text::masked(&what.into()), took_ms: milliseconds(took) });
+        self
+    }
+
+    /// Adds the words about the job.
+    pub(crate) fn with_world(mut self, words: impl Into<String>) -> Self {
+        self.world = Some(text::masked(&words.into()));
+        self
+    }
+
+    /// Adds the meeting with the other nodes.
+    pub(crate) fn with_nodes(mut self, nodes: NodesRow) -> Self {
+        self.nodes = Some(nodes);
+        self
+    }
+
+    /// Adds the sum of the job's history.
+    pub(crate) fn with_history(mut self, sum: Sum) -> Self {
+        self.history = Some(sum);
+        self
+    }
+
+    /// Adds an error that a start would end with, or warn of.
+    pub(crate) fn with_refusal(mut self, status: Status, error: &Error) -> Self {
+        self.verdict = self.verdict.max(status);
+        self.refusals.push(RefusalRow::of(status, error));
+        self
+    }
+
+    /// Adds lines about the start.
+    pub(crate) fn with_notes(mut self, notes: impl Iterator<Item = impl AsRef<str>>) -> Self {
+        self.notes.extend(notes.map(|note| text::masked(note.as_ref())));
         self
     }
 
@@ -182,8 +292,8 @@ fn milliseconds(took: Duration) -> u64 {
 }
 
 impl FindingRow {
-    /// Makes the row of a finding, with remedies for this platform.
-    pub(super) fn of(finding: &Finding, place: Platform) -> Self {
+    /// Makes the row of a finding, with remedies in the words of this starter.
+    pub(super) fn of(finding: &Finding, starter: Starter) -> Self {
         FindingRow {
             check: finding.check.clone(),
             family: finding.family().to_owned(),
@@ -191,7 +301,7 @@ impl FindingRow {
             status: finding.status,
             what: text::masked(&finding.what),
             because: finding.because.as_deref().map(text::masked),
-            remedy: finding.remedy.iter().map(|remedy| remedy::line(remedy, place)).collect(),
+            remedy: finding.remedy.iter().map(|remedy| remedy::line(remedy, starter)).collect(),
             exit: (finding.status == Status::Fail).then(|| finding.exit.code()),
             took_ms: (finding.took.as_secs_f64() * 1e6).round() / 1e3,
             facts: finding.facts.clone(),

@@ -6,16 +6,19 @@ mod error_text;
 mod inventory;
 mod json;
 mod json_line;
+mod metrics;
 mod remedy;
 mod style;
 mod termination;
 pub(crate) mod trace;
 
-pub(crate) use console::Console;
+pub(crate) use console::{Console, LogNode};
 pub(crate) use error_text::{because, chain};
 pub(crate) use inventory::inventory;
-pub(crate) use json::{HookRow, Report};
-pub(crate) use remedy::correction;
+pub(crate) use json::{HookRow, NodesRow, Report};
+pub(crate) use metrics::metrics;
+pub(crate) use remedy::{Form, correction};
+pub(crate) use style::has_colour;
 pub(crate) use termination::termination;
 
 /// Prints a result to stdout as lines. A closed stdout is no failure.

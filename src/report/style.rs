@@ -67,12 +67,16 @@ impl From<Status> for Tag {
     }
 }
 
+/// Returns whether colours may be used: on a terminal that supports them, unless NO_COLOR is set (no-color.org).
+pub(crate) fn has_colour(stream: &impl IsTerminal) -> bool {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
+}
+
 impl Style {
-    /// Chooses the style for stderr: colours only on a terminal that supports them, unless NO_COLOR is set (no-color.org).
+    /// Chooses the style for stderr.
     pub(super) fn of_stderr() -> Self {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let may = std::io::stderr().is_terminal() && set("NO_COLOR").is_none();
-        Style { colour: may && set("TERM").is_none_or(|term| term != "dumb") }
+        Style { colour: has_colour(&std::io::stderr()) }
     }
 
     /// Formats `  ok    data    /data: nfs4, read-only            3 ms`, with the lines that belong to it.

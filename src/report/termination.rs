@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "trainit did not start the workload: exit code 111 (data: not mounted, empty or not readable)",
+                "trainit did not start the workload: exit code 111 (data: not mounted, empty, not readable, or not to be brought)",
                 "data.mounted: /data is empty: nothing was mounted",
                 "data.mounted: /out is in memory: nothing was mounted",
             ]

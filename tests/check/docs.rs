@@ -15,9 +15,9 @@ fn row(check: &Check) -> String {
     let exit = match check.passing {
         Transient::Never => permanent.to_string(),
         Transient::Always => transient.to_string(),
-        Transient::Depends => format!("{permanent} or {transient}"),
+        Transient::Depends => format!("{permanent}/{transient}"),
     };
-    format!("| `{}` | {} | {severity} | {exit} | {} |", check.id, check.about, check.remedy)
+    format!("| `{}` | {} | {severity} {exit} | {} |", check.id, check.about, check.remedy)
 }
 
 #[test]

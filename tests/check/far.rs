@@ -5,7 +5,7 @@ use crate::support::fuse::{Act, Disk, Manner, op};
 use std::time::Duration;
 
 fn disk(manner: Manner) -> Disk {
-    Disk { files: vec![("a.tar".to_owned(), vec![7; 100]), ("b.tar".to_owned(), vec![8; 100])], manner }
+    Disk { files: vec![("a.tar".to_owned(), vec![7; 100]), ("b.tar".to_owned(), vec![8; 100])], manner, appends: true }
 }
 
 fn far(kind: &str, manner: Manner) -> Sandbox {
@@ -277,7 +277,7 @@ fn an_empty_bucket_is_no_directory_that_an_engine_made() {
     if !possible(&["/dev/fuse"]) {
         return;
     }
-    let empty = Disk { files: Vec::new(), manner: |_| Act::Answer };
+    let empty = Disk { files: Vec::new(), manner: |_| Act::Answer, appends: true };
     let checked = Sandbox::new("").serves("far", "fuse.gcsfuse", empty).with("TRAINIT_DATA", "$D/far").check();
     let (check, _, words) = checked.only("data");
     assert_eq!(check, "data.empty");
@@ -293,6 +293,11 @@ fn a_store_that_cannot_rename_is_told_before_training() {
     let tried = far("fuse.mystore", never).with("TRAINIT_OUTPUT", "$D/far").check();
     let told = tried.of("output.rename").unwrap();
     assert!(told.contains("/far: files cannot be renamed there (nas:/export)") && tried.code == 0, "{told}");
+    let once = |code| if code == op::SETATTR { Act::Fail(libc::EPERM) } else { Act::Answer };
+    let tried = far("fuse.mystore", once).with("TRAINIT_OUTPUT", "$D/far").check();
+    assert!(tried.of("output.rename").unwrap().contains("files cannot be overwritten there"), "{:#?}", tried.findings);
+    let checkpoints = far("fuse.mountpoint-s3", |_| Act::Answer).with("TRAINIT_CHECKPOINT_DIR", "$D/far/run").check();
+    assert!(checkpoints.of("output.rename").unwrap().contains("/far: nas:/export cannot rename files"));
     let known = far("fuse.mountpoint-s3", |_| Act::Answer).with("TRAINIT_OUTPUT", "$D/far").check();
     assert!(known.of("output.rename").unwrap().contains("nas:/export cannot rename files"), "{:#?}", known.findings);
     let other = far("fuse.gcsfuse", |_| Act::Answer).with("TRAINIT_OUTPUT", "$D/far").check();

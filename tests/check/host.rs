@@ -29,6 +29,16 @@ fn open_files_are_raised_where_that_is_wanted_and_else_handed_on() {
 }
 
 #[test]
+fn a_time_zone_and_a_locale_that_are_not_here_are_one_note_and_no_warning() {
+    let zone = [("TZ", "Mars/Base"), ("LC_ALL", "xx_XX.UTF-8")];
+    let told = workload("true", &zone).1;
+    let lines: Vec<&str> = told.split("trainit").filter(|line| line.contains("TZ=Mars/Base")).collect();
+    assert!(told.contains("so times are UTC") && lines.len() == 1, "{told}");
+    assert!(!told.to_lowercase().contains("warn"), "{told}");
+    assert!(!workload("true", &[("TZ", "UTC0"), ("LC_ALL", "C.UTF-8")]).1.contains("TZ="));
+}
+
+#[test]
 fn files_that_cannot_be_had_end_the_start() {
     if !possible(&["/usr/bin/setpriv"]) {
         return;
@@ -39,7 +49,7 @@ fn files_that_cannot_be_had_end_the_start() {
     let little = user("off");
     assert!(little.of("host.nofile").unwrap().starts_with("at most 2048 files may be open at once"));
     assert_eq!((little.code, user("5000").code), (0, 114));
-    assert_eq!(user("5000").remedies("host.nofile"), "docker run --ulimit nofile=65536 …");
+    assert_eq!(user("5000").remedies("host.nofile"), "docker run --ulimit nofile=5000 …");
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn a_full_look_may_take_longer_than_the_deadline_while_it_goes_on() {
     files.push(("SIZES".to_owned(), lines.into_bytes()));
     // Every look takes 0.6 s: together more than the deadline of 5 s.
     let manner = |code| if code == op::LOOKUP { Act::Late(Duration::from_millis(600)) } else { Act::Answer };
-    let sandbox = Sandbox::new("").serves("far", "fuse.slow", Disk { files, manner });
+    let sandbox = Sandbox::new("").serves("far", "fuse.slow", Disk { files, manner, appends: true });
     let checked = sandbox.with("TRAINIT_DATA", "$D/far:rw,manifest=SIZES,verify=full,timeout=5s").check();
     assert_eq!((checked.only("data").0, checked.only("data").1), ("data.readable", "ok"), "{}", checked.only("data").2);
     assert!(checked.took > Duration::from_secs(5), "{:?}", checked.took);

@@ -15,6 +15,7 @@ pub struct Sandbox {
     script: String,
     variables: Vec<(String, String)>,
     user: Option<u32>,
+    wrapper: String,
     server: Cell<Option<File>>,
 }
 
@@ -49,9 +50,16 @@ impl Sandbox {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        Sandbox { directory, script: script.to_owned(), variables: Vec::new(), user: None, server: Cell::new(None) }
-            .with("container", "docker")
-            .with("TRAINIT_CHECKS", "code=off")
+        Sandbox {
+            directory,
+            script: script.to_owned(),
+            variables: Vec::new(),
+            user: None,
+            wrapper: String::new(),
+            server: Cell::new(None),
+        }
+        .with("container", "docker")
+        .with("TRAINIT_CHECKS", "code=off")
     }
 
     /// With a variable; `$D` stands for the directory.
@@ -80,6 +88,12 @@ impl Sandbox {
     /// As this user, once the mounts are made.
     pub fn user(mut self, uid: u32) -> Self {
         self.user = Some(uid);
+        self
+    }
+
+    /// Behind a program that starts it.
+    pub fn under(mut self, wrapper: &str) -> Self {
+        wrapper.clone_into(&mut self.wrapper);
         self
     }
 
@@ -131,7 +145,7 @@ impl Sandbox {
         }
         let switch =
             self.user.map(|uid| format!("setpriv --reuid {uid} --regid {uid} --clear-groups")).unwrap_or_default();
-        let script = format!("set -e; cd \"$D\"; {}\nexec {switch} ./trainit {words}", self.script);
+        let script = format!("set -e; cd \"$D\"; {}\nexec {switch} {} ./trainit {words}", self.script, self.wrapper);
         let mut command = Command::new("unshare");
         command.args(["-m", "--propagation", "private", "sh", "-c", &script]).env("D", self.directory.path());
         if let Some(server) = self.server.take() {

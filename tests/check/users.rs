@@ -71,7 +71,7 @@ fn a_user_that_is_asked_for_in_vain_is_told_how_to_get_it() {
             "NB_UID asks for user 777, and 12345 runs: only a container that starts as root can become another user"
         )
     );
-    assert!(checked.remedy("user").contains("docker run --user root"), "{}", checked.remedy("user"));
+    assert!(checked.remedy("user").contains("docker run --user 0:0"), "{}", checked.remedy("user"));
 }
 
 #[test]

@@ -105,18 +105,19 @@ fn a_node_that_may_resume_from_another_step_than_the_others_is_told() {
     place.put("ckpt-100.pt", torch(b"w"));
     let told = "this node resumes from step 100, and the other nodes may resume from something else";
     let several = [
-        &[("SLURM_NNODES", "3")][..],
+        &[("SLURM_NNODES", "3"), ("SLURM_JOB_ID", "7")][..],
         &[("PET_NNODES", "2")],
         &[("JOB_COMPLETION_INDEX", "1")],
-        &[("OMPI_COMM_WORLD_SIZE", "4"), ("OMPI_COMM_WORLD_LOCAL_SIZE", "2")],
+        &[("OMPI_COMM_WORLD_SIZE", "4"), ("OMPI_COMM_WORLD_LOCAL_SIZE", "2"), ("OMPI_COMM_WORLD_RANK", "0")],
     ];
     for nodes in several {
         let variable = format!("({})", nodes[0].0);
         assert_given(&place, nodes, "ckpt-100.pt 100", &[told, &variable, "a directory that all nodes share"]);
     }
     let empty = Place::new();
-    assert_given(&empty, &[("SLURM_NNODES", "3")], "", &["this node resumes from nothing", "a fresh start"]);
-    for one in [&[][..], &[("SLURM_NNODES", "1")], &[("SLURM_NNODES", "3"), ("TRAINIT_CHECKPOINT_RESUME", "off")]] {
+    assert_given(&empty, several[0], "", &["this node resumes from nothing", "a fresh start"]);
+    let one_node = [("SLURM_NNODES", "1"), ("SLURM_JOB_ID", "7")];
+    for one in [&[][..], &one_node, &[several[0], &[("TRAINIT_CHECKPOINT_RESUME", "off")]].concat()] {
         assert!(!start(&place, one).1.contains("the other nodes"), "{one:?}");
     }
 }

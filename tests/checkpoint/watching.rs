@@ -72,14 +72,14 @@ fn inotify_wakes_before_the_second_is_over() {
     let watching = Watching::of(place.path(), "torch", SystemTime::now());
     place.put("first.pt", torch(b"w"));
     watching.next();
-    let mut fastest = Duration::MAX;
-    for n in 0..5 {
+    // A busy machine may be late; without inotify every one of them is.
+    let is_soon = |n| {
         let begun = Instant::now();
         place.put(&format!("a-{n}.pt"), torch(b"w"));
         watching.next();
-        fastest = fastest.min(begun.elapsed());
-    }
-    assert!(fastest < Duration::from_millis(700), "the fastest of five took {fastest:?}");
+        begun.elapsed() < Duration::from_millis(700)
+    };
+    assert!((0..20).any(is_soon), "each of twenty waited for the second to be over");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn tell_outcome(outcome: &DepsOutcome, report: &mut Report) {
     let text = |word: &OsString| word.to_string_lossy().into_owned();
     report.environment = outcome.environment().iter().map(|(n, v)| (text(n), text(v))).collect();
     report.outcome = match outcome {
-        DepsOutcome::Nothing => "nothing",
+        DepsOutcome::Nothing(_) => "nothing",
         DepsOutcome::Unchanged { .. } => "unchanged",
         DepsOutcome::Satisfied { .. } => "satisfied",
         DepsOutcome::Unpacked { installer, .. } => {
@@ -189,7 +189,9 @@ impl Bench {
 
     /// Writes a file into the code directory.
     pub fn code(&self, name: &str, text: impl AsRef<[u8]>) {
-        std::fs::write(self.path("code").join(name), text).unwrap();
+        let file = self.path("code").join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
     }
 
     /// A start of `python train.py` in the virtual environment, from the wheels alone.
@@ -264,6 +266,12 @@ impl Start {
         let mut with = self.clone();
         with.set.push(format!("{key}={value}"));
         with
+    }
+
+    /// With this command.
+    pub fn starting(mut self, words: &[&str]) -> Self {
+        self.command = words.iter().map(|word| (*word).to_owned()).collect();
+        self
     }
 
     /// As another user.

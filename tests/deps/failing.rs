@@ -35,6 +35,12 @@ fn secret_path(port: u16) -> String {
     format!("tiny @ http://127.0.0.1:{port}/${{MY_TOKEN}}/tiny-1.0-py3-none-any.whl\n")
 }
 
+/// The SHA-256 of a file, in hexadecimal digits.
+fn hash(file: &std::path::Path) -> String {
+    let output = std::process::Command::new("sha256sum").arg(file).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).split(' ').next().unwrap().to_owned()
+}
+
 /// A port on which nobody listens.
 pub fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -295,6 +301,37 @@ fn a_setting_that_uv_does_not_know_makes_pip_install_and_a_line_says_so() {
 }
 
 #[test]
+fn a_setting_that_asks_for_a_virtual_environment_is_named_and_an_overlay_is_one() {
+    if !possible(true) || !crate::places::is_root() {
+        return;
+    }
+    let bench = Bench::with_venv();
+    bench.code("requirements.txt", "tiny\n");
+    let file = bench.path("home/.config/pip/pip.conf");
+    let base = crate::bench::base().unwrap().display().to_string();
+    let start = || bench.start().with_uv().starting(&[&base, "train.py"]);
+    let by_file = || {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "[global]\nrequire-virtualenv = yes\n").unwrap();
+        start()
+    };
+    for (start, named) in [
+        (start().with("PIP_REQUIRE_VIRTUALENV", "1"), "PIP_REQUIRE_VIRTUALENV".to_owned()),
+        (by_file(), file.display().to_string()),
+    ] {
+        let report = fails(&start, 116);
+        assert!(report.error.contains(&format!("set by {named}")), "{}", report.error);
+        assert!(report.error.contains("PIP_REQUIRE_VIRTUALENV=0"), "{}", report.error);
+        let report = start.set("deps.target", "layer").run();
+        assert_eq!(report.outcome, "installed", "{}", report.text());
+        std::fs::remove_dir_all(bench.path("home/.cache")).unwrap();
+    }
+    // A virtual environment is what it asks for, to uv as well.
+    let report = bench.start().with_uv().run();
+    assert_eq!((report.outcome.as_str(), &report.installer[..3]), ("installed", "uv "), "{}", report.text());
+}
+
+#[test]
 fn a_constraint_of_the_image_holds_with_uv_too() {
     if !possible(true) {
         return;
@@ -309,4 +346,85 @@ fn a_constraint_of_the_image_holds_with_uv_too() {
     std::fs::write(&pins, "tiny==2.0\n").unwrap();
     assert_eq!(start.run().outcome, "installed");
     assert!(bench.site().join("tiny-2.0.dist-info").exists());
+}
+
+#[test]
+fn a_line_that_no_installer_understands_is_named_before_one_is_started() {
+    with_each_installer(|installer, bench| {
+        for (line, meant) in [
+            ("tiny=1.0", "write tiny==1.0"),
+            ("<<<<<<< HEAD", "keep one of the two sides"),
+            ("tiny 1.0", "write tiny==1.0"),
+        ] {
+            bench.code("requirements.txt", format!("needy\n\n{line}\n"));
+            let report = fails(&bench.start().installer(installer), 116);
+            assert!(report.error.contains("requirements.txt:3 cannot be understood"), "{}", report.error);
+            assert!(report.error.contains(meant) && report.lines.is_empty(), "{}", report.text());
+        }
+    });
+}
+
+#[test]
+fn the_cause_of_a_missing_wheel_or_file_is_told_with_both_installers() {
+    with_each_installer(|installer, bench| {
+        crate::wheel::Wheel::new("elsewhere", "1.0")
+            .tag("cp39-cp39-manylinux_2_17_x86_64")
+            .write(&bench.path("wheels"));
+        bench.code("requirements.txt", "elsewhere\n");
+        let report = fails(&bench.start().installer(installer), 116);
+        assert!(
+            report.error.contains("no wheel fits this Python") && report.error.contains("cp39"),
+            "{}",
+            report.error
+        );
+        bench.code("requirements.txt", "tiny @ file:///croot/tiny_1690978916802/work\n");
+        let report = fails(&bench.start().installer(installer), 116);
+        assert!(report.error.contains("pip list --format=freeze"), "{}", report.error);
+        bench.code("requirements.txt", "tiny\n");
+        let variable = if installer == "pip" { "PIP_CONSTRAINT" } else { "UV_CONSTRAINT" };
+        let report = fails(&bench.start().installer(installer).with(variable, "/nowhere/pins.txt"), 116);
+        assert!(report.error.contains(&format!("{variable} names it")), "{}", report.error);
+    });
+}
+
+#[test]
+fn with_one_hash_every_requirement_needs_one_with_both_installers() {
+    with_each_installer(|installer, bench| {
+        let hash = hash(&bench.path("wheels").join("tiny-1.0-py3-none-any.whl"));
+        bench.code("requirements.txt", format!("tiny==1.0 --hash=sha256:{hash}\nneedy\n"));
+        let report = fails(&bench.start().installer(installer), 116);
+        assert!(report.error.contains("hashes are missing"), "{}", report.error);
+        bench.code("requirements.txt", format!("tiny==1.0 --hash=sha256:{hash}\n"));
+        assert_eq!(bench.start().installer(installer).run().outcome, "installed");
+    });
+}
+
+#[test]
+fn two_packages_with_one_module_are_told() {
+    with_each_installer(|installer, bench| {
+        for (name, text) in [("vision", "owner = 1\n"), ("vision_headless", "owner = 2\n")] {
+            crate::wheel::Wheel::new(name, "1.0")
+                .file("seen/__init__.py", text.as_bytes())
+                .write(&bench.path("wheels"));
+        }
+        bench.code("requirements.txt", "vision\nvision_headless\n");
+        let report = bench.start().installer(installer).run();
+        assert!(report.outcome == "installed", "{}", report.text());
+        assert!(report.text().contains("both install seen"), "{}", report.text());
+    });
+}
+
+#[test]
+fn requirements_in_other_places_are_told_and_not_installed() {
+    with_each_installer(|installer, bench| {
+        bench.code("src/requirements.txt", "tiny\n");
+        bench.code("src/train.py", "");
+        let start = bench.start().installer(installer).starting(&["python3", "src/train.py"]);
+        let report = start.run();
+        assert!(
+            report.outcome == "nothing" && report.text().contains("src/requirements.txt is left alone"),
+            "{}",
+            report.text()
+        );
+    });
 }

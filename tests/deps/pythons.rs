@@ -95,6 +95,16 @@ fn with_every_python_that_is_here_the_images_own_stays() {
     }
 }
 
+/// Puts a pip into the virtual environment; returns whether a registry had it.
+fn upgrade(bench: &Bench, pip: &str) -> bool {
+    let words = ["-m", "pip", "install", "-q", "--retries", "0", "--timeout", "20", "--upgrade", pip];
+    let done = Command::new(bench.python()).args(words).output().unwrap().status.success();
+    if !done {
+        crate::support::skip(&format!("no registry of packages gives {pip}"));
+    }
+    done
+}
+
 #[test]
 fn with_pips_of_other_years_the_images_own_stays_and_failures_have_their_class() {
     if !possible(true) {
@@ -102,13 +112,20 @@ fn with_pips_of_other_years_the_images_own_stays_and_failures_have_their_class()
     }
     for pip in PIPS {
         let bench = Bench::with_venv();
-        let words = ["-m", "pip", "install", "-q", "--retries", "0", "--timeout", "20", "--upgrade", pip];
-        let output = Command::new(bench.python()).args(words).output().unwrap();
-        if !output.status.success() {
-            crate::support::skip(&format!("no registry of packages gives {pip}"));
-            continue;
+        if upgrade(&bench, pip) {
+            stays(&bench, pip, &["pip"]);
+            crate::network::every_answer("pip", &bench);
         }
-        stays(&bench, pip, &["pip"]);
-        crate::network::every_answer("pip", &bench);
+    }
+}
+
+#[test]
+fn the_newest_pip_builds_against_the_images_torch_too() {
+    if !possible(false) {
+        return;
+    }
+    let bench = Bench::with_venv();
+    if upgrade(&bench, "pip") {
+        crate::builds::builds_see_torch("pip", &bench);
     }
 }

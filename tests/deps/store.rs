@@ -373,7 +373,7 @@ fn without_room_to_unpack_nothing_half_done_is_left() {
     assert_eq!(report.code, 116, "{}", report.text());
     assert!(report.text().contains("No space left"), "{}", report.text());
     let left = std::fs::read_to_string(listing).unwrap();
-    assert!(!left.contains("large-1.0.dist-info"), "{left}");
+    assert!(!left.contains("large-1.0.dist-info"), "{left}\n{}", report.text());
 }
 
 #[test]

@@ -41,7 +41,8 @@ fn the_corrected_line_can_be_typed_and_keeps_what_was_right() {
     let Some(python) = image(Image::Python) else { return };
     let given = given();
     let refused = unfit(&python, given.path()).command(&TRAINING).finish().expect_code(111);
-    let line = refused.text.lines().find_map(|line| line.trim().strip_prefix("Docker").map(str::trim));
+    let line =
+        refused.text.lines().map(str::trim).find(|line| line.starts_with("docker run ") && line.contains(" IMAGE "));
     let line = filled(line.expect("a line for Docker"), &python, given.path());
     let name = format!("trainit-corrected-{}", std::process::id());
     let typed = line.replacen("docker run", &format!("docker run --name {name}"), 1);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The job as ./demo starts it, with its checkpoints in this directory.
-fn digits(image: &str, checkpoints: &Path, words: &[&str]) -> Run {
+pub fn digits(image: &str, checkpoints: &Path, words: &[&str]) -> Run {
     let example = project().join("examples/digits");
     let (code, data, checkpoints) = (example.join("code"), example.join("data"), checkpoints.display());
     Run::of(image)

@@ -2,16 +2,27 @@
 //! Without a daemon each test prints a line that begins with `SKIPPED:` and the reason.
 #![allow(clippy::expect_used, reason = "a helper that cannot go on ends its test")]
 
+mod compose;
 mod corrections;
+mod editors;
 mod gpus;
 mod harness;
 mod images;
+mod inject;
 mod job;
+mod job_history;
 mod locks;
+mod login_shells;
+mod logins;
+mod mistakes;
+mod nodes;
+mod podman;
 mod preparing;
 mod refusals;
 mod seccomp;
+mod servers;
 mod sessions;
+mod stacks;
 mod surroundings;
 mod terminal;
 mod users;

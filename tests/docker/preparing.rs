@@ -69,7 +69,7 @@ fn a_hook_that_ran_out_of_memory_is_told_with_217() {
     let Some(python) = image(Image::Python) else { return };
     let hooks = hook("head -c 400m /dev/zero | tail >/dev/null\n");
     let ended = with_hook(&python, &hooks, "--memory 96m --memory-swap 96m").command(&["true"]).finish();
-    ended.expect_code(217).expect_text(&["ran out of memory", "--memory"]);
+    ended.expect_code(217).expect_text(&["ran out of memory", "raise the container's limit of memory"]);
 }
 
 #[test]

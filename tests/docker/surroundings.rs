@@ -53,7 +53,10 @@ fn no_place_for_packages_is_told_with_the_option_that_makes_one() {
     let Some(python) = image(Image::Python) else { return };
     let code = tempfile::tempdir().expect("a temporary directory");
     for options in ["--read-only", "--read-only --tmpfs /tmp"] {
-        needs_a_package(&python, code.path(), options).finish().expect_code(116).expect_text(&["--tmpfs /tmp:exec"]);
+        needs_a_package(&python, code.path(), options)
+            .finish()
+            .expect_code(116)
+            .expect_text(&["writable /tmp that allows programs"]);
     }
 }
 
@@ -135,7 +138,7 @@ fn docker_stacks_images_start_jupyter_and_their_scripts_stay_the_first_word_of_a
     let jupyter = Run::of(&stacks).with("-e NOTEBOOK_ARGS=--debug -e JUPYTER_PORT=8890").finish();
     jupyter
         .expect_code(0)
-        .expect_text(&["jupyter-lab --ip=* --port=8890 --no-browser --debug", "docker run -p 8890:8890"]);
+        .expect_text(&["jupyter-lab --ip=* --port=8890 --no-browser --debug", "published (8890:8890)"]);
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn without_the_capabilities_a_change_of_user_is_refused_before_anything_starts()
         assert!(!ended.text.contains("\nnever-started"), "{}", ended.text);
         ended
     };
-    refused("--cap-drop ALL -e TRAINIT_USER=1000:1000").expect_text(&["SETUID", "docker run --user 1000:1000"]);
+    refused("--cap-drop ALL -e TRAINIT_USER=1000:1000").expect_text(&["SETUID", "start the container as 1000:1000"]);
     refused("--user 12345 -e TRAINIT_USER=1000").expect_text(&["trainit was started as 12345:0"]);
     refused("-e TRAINIT_USER=alice").expect_text(&["there is no alice in /etc/passwd"]);
 }

@@ -37,7 +37,7 @@ fn cells(outcomes: &[Outcome]) -> Cells {
 fn word(class: &Class) -> &'static str {
     match class {
         Class::Kept => "kept",
-        Class::Told(210..=217) => "21x",
+        Class::Told(210..=219) => "21x",
         Class::Told(70) => "70",
         Class::Told(_) => "told",
         Class::Wrong(_) => "wrong",

@@ -165,9 +165,10 @@ fn hanging<T>(mut command: Command, run: impl FnOnce(Command) -> T) -> (T, (fuse
     let mut over = rendezvous.try_clone().unwrap();
     let mut server = fuse::Server::open();
     let connection = server.file().as_raw_fd();
-    // SAFETY: dup2(2) takes numbers; this is the child before exec.
-    let handed = move || match unsafe { libc::dup2(connection, 9) } {
-        9 => Ok(()),
+    // SAFETY: dup2(2) and fcntl(2) take numbers; this is the child before exec. The connection may have this very number, with
+    // close-on-exec.
+    let handed = move || match unsafe { (libc::dup2(connection, 9), libc::fcntl(9, libc::F_SETFD, 0)) } {
+        (9, 0) => Ok(()),
         _ => Err(std::io::Error::last_os_error()),
     };
     // SAFETY: it does nothing else.

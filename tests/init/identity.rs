@@ -145,7 +145,7 @@ fn whoever_is_not_root_cannot_become_another_user_and_nothing_starts() {
     for place in places() {
         let finished = start(place, &["echo", "started"]).before_exec(become_other).finish();
         assert_eq!((finished.code, finished.out.as_str()), (Some(115), ""), "{place:?} {}", finished.err);
-        assert!(finished.err.contains("docker run --user 12345:23456"), "{}", finished.err);
+        assert!(finished.err.contains("start the container as 12345:23456"), "{}", finished.err);
     }
 }
 

@@ -1,12 +1,12 @@
 //! A real Jupyter from the index, in a virtual environment that is made once and kept, and a server of it below trainit.
 
 use crate::support::look::until;
+use crate::support::port::free_port;
 use crate::support::{Launch, Place, Role, Running, TRAINIT, has, skip};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 /// What is in the environment. Its name changes with this.
@@ -16,37 +16,41 @@ const NAME: &str = "jupyter-1";
 /// Its `bin`; none, and a line about it, where it cannot be made.
 pub fn bin() -> Option<&'static Path> {
     static BIN: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let made = BIN.get_or_init(|| has("python3").then(make).flatten());
+    let made = BIN.get_or_init(|| environment(NAME, &PACKAGES));
     if made.is_none() {
         skip("Jupyter cannot be installed from an index here");
     }
     made.as_deref()
 }
 
-fn make() -> Option<PathBuf> {
+/// Where things that are slow to make stay from one run to the next.
+pub fn cache() -> PathBuf {
     let home = || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("trainit");
+    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("trainit")
+}
+
+/// The `bin` of a virtual environment of this name with these packages, which is made once and kept; none where it cannot be made.
+pub fn environment(name: &str, packages: &[&str]) -> Option<PathBuf> {
+    if !has("python3") {
+        return None;
+    }
+    let cache = cache();
     std::fs::create_dir_all(&cache).ok()?;
-    let lock = File::create(cache.join(format!("{NAME}.lock"))).ok()?;
+    let lock = File::create(cache.join(format!("{name}.lock"))).ok()?;
     let _lock = Flock::lock(lock, FlockArg::LockExclusive).ok()?;
-    let (venv, done) = (cache.join(NAME), cache.join(NAME).join("complete"));
+    let (venv, done) = (cache.join(name), cache.join(name).join("complete"));
     if !done.exists() {
         let _ = std::fs::remove_dir_all(&venv);
         let run = |command: &mut Command| command.stdout(Stdio::null()).status().is_ok_and(|status| status.success());
         let made = run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
         let mut pip = Command::new(venv.join("bin/python"));
-        pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check"]).args(PACKAGES);
+        pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check"]).args(packages);
         if !made || !run(&mut pip) {
             return None;
         }
         std::fs::write(done, "").ok()?;
     }
     Some(venv.join("bin"))
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A server and its directory: code, HOME and state are in it.
@@ -75,6 +79,11 @@ impl Lab {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.given.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Where its programs are.
+    pub fn bin(&self) -> &Path {
+        &self.bin
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -149,3 +158,56 @@ pub fn stand_ins(names: &[&str]) -> tempfile::TempDir {
     }
     directory
 }
+
+/// A JupyterHub that starts trainit for its users, with the environment that DockerSpawner gives a container.
+pub struct Hub {
+    process: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Hub {
+    /// Starts it, and waits until it answers.
+    pub fn start(lab: &Lab) -> Self {
+        let (port, log) = (free_port(), lab.path("hub.log"));
+        let file = File::create(&log).unwrap();
+        let mut command = Command::new(lab.bin.join("jupyterhub"));
+        command
+            .args(["-f", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/jupyter/hub.py")])
+            .current_dir(lab.path("home"));
+        command.env("HUB_PORT", port.to_string()).env("HUB_PUBLIC_PORT", free_port().to_string());
+        command.env("HUB_TOKEN", HUB_TOKEN).env("TRAINIT", TRAINIT);
+        for (name, value) in lab.launch(&[]).command.get_envs() {
+            let given = format!("GIVEN_{}", name.to_str().unwrap());
+            command.envs(value.filter(|_| name != "TRAINIT_JUPYTER_PORT").map(|value| (given, value)));
+        }
+        let process = command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        let mut hub = Hub { process, port, log };
+        until("a hub", || {
+            assert!(hub.process.try_wait().unwrap().is_none(), "{}", hub.log());
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        hub
+    }
+
+    /// Has a server started, used and stopped for a user; what she and a stranger found.
+    pub fn serves_jane(&self, lab: &Lab) -> serde_json::Value {
+        lab.client(&[&format!("http://127.0.0.1:{}/hub/", self.port), "user", HUB_TOKEN])
+    }
+
+    /// What the hub and its servers have logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.process.id().cast_signed());
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.process.wait();
+    }
+}
+
+/// The secret with which a test asks the hub.
+const HUB_TOKEN: &str = "hub-secret";

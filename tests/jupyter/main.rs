@@ -6,15 +6,17 @@
 mod support;
 
 mod lab;
+mod proxy;
+mod ready;
+mod servers;
 
 use lab::{Lab, stand_ins};
 use nix::sys::signal::Signal;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use support::look::{until, until_true};
+use support::look::until_true;
 use support::{Running, has};
 
 /// The address that is told, and its token.
@@ -50,6 +52,8 @@ fn a_cell_runs_with_the_containers_environment_nothing_secret_is_seen_and_a_stop
     let token = token.unwrap();
     assert_eq!(url, format!("http://localhost:{}/lab?token={token}", lab.port));
     assert!(token.len() == 48 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
+    let ready = running.error_with("ready after");
+    assert!(ready.ends_with(&format!(" s: http://localhost:{}/lab", lab.port)), "{ready}");
     assert!(lab.is_ready(&mut running).contains(&format!("(port {} answers)", lab.port)));
 
     let root = format!("http://127.0.0.1:{}/", lab.port);
@@ -72,6 +76,55 @@ fn a_cell_runs_with_the_containers_environment_nothing_secret_is_seen_and_a_stop
     assert!(finished.err.contains("Shutting down 2 kernels"), "{}", finished.err);
     assert!(!finished.err.contains(&token), "the token is told again");
     assert_eq!(read(&lab.path("code/saved")), "checkpoint");
+}
+
+#[test]
+fn probes_of_a_platform_that_logs_in_for_its_users_are_answered_without_a_token_and_nothing_else_is() {
+    let Some(lab) = Lab::new() else { return };
+    let asked = |lab: &Lab| {
+        let mut running = lab.start(&["jupyter"]);
+        lab.is_ready(&mut running);
+        let answers = lab.client(&[&format!("http://127.0.0.1:{}/notebook/team/jane/", lab.port), "ask"]);
+        ended(running);
+        answers
+    };
+    let kubeflow = lab.with("NB_PREFIX", "/notebook/team/jane");
+    assert_eq!(asked(&kubeflow), serde_json::json!({"kernels": 403, "status": 403}));
+    let open = kubeflow.with("TRAINIT_JUPYTER_AUTH", "proxy");
+    assert_eq!(asked(&open), serde_json::json!({"kernels": 200, "status": 200}));
+    let by_options = open.with("NOTEBOOK_ARGS", "--ServerApp.token='' --ServerApp.password=''");
+    assert_eq!(asked(&by_options), serde_json::json!({"kernels": 200, "status": 200}));
+}
+
+#[test]
+fn a_terminal_has_the_servers_path_and_the_shell_that_a_person_has_chosen() {
+    let Some(lab) = Lab::new() else { return };
+    let lab = lab.with("DATASET", "digits").with("JUPYTER_TOKEN", "given");
+    let told_in_terminal = |lab: &Lab| {
+        let mut running = lab.start(&["jupyter"]);
+        lab.is_ready(&mut running);
+        let root = format!("http://127.0.0.1:{}/", lab.port);
+        let line = "echo \"[$0 $PATH $DATASET]\"; echo e''nd";
+        let out = lab.client(&[&root, "terminal", line, "given"])["out"].as_str().unwrap().to_owned();
+        ended(running);
+        out
+    };
+    let bin = lab.launch(&[]).command.get_envs().find(|(name, _)| *name == "PATH").unwrap().1.unwrap().to_owned();
+    let out = told_in_terminal(&lab);
+    assert!(out.contains(&format!("bash {} digits]", bin.display())), "{out}");
+
+    let own = lab.path("home/.jupyter");
+    std::fs::create_dir(&own).unwrap();
+    let text = "c.ServerApp.terminado_settings = {'shell_command': ['sh']}\n";
+    std::fs::write(own.join("jupyter_server_config.py"), text).unwrap();
+    let out = told_in_terminal(&lab);
+    assert!(out.contains(&format!("/sh {} digits]", bin.display())), "{out}");
+}
+
+/// Ends a server, so that the next one finds its port free.
+fn ended(running: Running) {
+    running.signal(Signal::SIGTERM as i32);
+    running.finish();
 }
 
 fn read(path: &Path) -> String {
@@ -98,26 +151,23 @@ fn modes_of_secrets(directory: &Path, text: &str) -> Vec<u32> {
     modes
 }
 
+/// The picture stays in the cache, for people.
 #[test]
-fn a_browser_opens_the_address_that_was_told() {
+fn a_browser_opens_the_address_that_was_told_and_a_terminal_in_it_has_the_right_python() {
     let Some(lab) = Lab::new().filter(|_| has("chromium")) else { return };
     let mut running = lab.start(&["jupyter"]);
     let (url, _) = told(&running);
     lab.is_ready(&mut running);
-    let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jupyter-lab.png");
+    let picture = lab::cache().join("jupyterlab-terminal.png");
     let _ = std::fs::remove_file(&picture);
-    let profile = lab.path("home").join("browser");
-    let browse = |what: &str| {
-        let options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,800"];
-        let mut browser = Command::new("chromium");
-        browser.args(options).arg(format!("--user-data-dir={}", profile.display()));
-        browser.args(["--timeout=20000", "--virtual-time-budget=20000", what, &url]).stdin(Stdio::null());
-        String::from_utf8_lossy(&browser.output().unwrap().stdout).into_owned()
-    };
-    let page =
-        until("JupyterLab in the browser", || Some(browse("--dump-dom")).filter(|page| page.contains("jp-LabShell")));
-    assert!(!page.contains("Token authentication is enabled"), "it is asked to log in");
-    browse(&format!("--screenshot={}", picture.display()));
+    let python = lab.bin().join("python");
+    let mut browser = Command::new(&python);
+    browser.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/jupyter/browser.py")).arg(&url).arg(lab.path("home"));
+    browser.args(["which python", "/bin/python\n"]).arg(&picture).stdin(Stdio::null());
+    let output = browser.output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = format!("# which python\\n{}\\n", python.display());
+    assert!(shown.contains(&line), "{line}: {shown}{}", String::from_utf8_lossy(&output.stderr));
     let picture = std::fs::read(&picture).unwrap();
     assert!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "{} bytes", picture.len());
 }
@@ -143,34 +193,16 @@ fn behind_a_prefix_with_a_certificate_the_password_opens_and_nothing_else_does()
 }
 
 #[test]
-fn a_hubs_server_listens_where_the_hub_says_and_lets_nobody_in_by_itself() {
+fn a_hubs_server_serves_whom_the_hub_lets_in_and_ends_when_the_hub_asks() {
     let Some(lab) = Lab::new() else { return };
-    let hub_port = lab::free_port();
-    let mut hub = lab.client_command(&[&hub_port.to_string(), "hub"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut asked = BufReader::new(hub.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let hub_url = format!("http://127.0.0.1:{hub_port}/hub/");
-    let lab = lab
-        .with("JUPYTERHUB_API_TOKEN", "hub-secret")
-        .with("JUPYTERHUB_API_URL", &format!("{hub_url}api"))
-        .with("JUPYTERHUB_BASE_URL", "/")
-        .with("JUPYTERHUB_CLIENT_ID", "jupyterhub-user-jane")
-        .with("JUPYTERHUB_HOST", "")
-        .with("JUPYTERHUB_OAUTH_CALLBACK_URL", "/user/jane/oauth_callback")
-        .with("JUPYTERHUB_USER", "jane")
-        .with("JUPYTERHUB_SERVICE_PREFIX", "/user/jane/");
-    let url = format!("http://127.0.0.1:{}/user/jane/", lab.port);
-    let lab = lab.with("JUPYTERHUB_SERVICE_URL", &url);
-    let mut running = lab.start(&["jupyter"]);
-    assert!(running.error_with("JupyterHub: at").contains("/user/jane/"));
-    lab.is_ready(&mut running);
-    assert!(asked.any(|line| line.contains("GET /hub/api")), "it does not speak to the hub");
-    assert_eq!(lab.client(&[&url, "execute", ""])["without"], 403);
-    assert!(!command_lines().contains("hub-secret"));
-    running.signal(Signal::SIGTERM as i32);
-    let ended = running.finish();
-    let _ = hub.kill();
-    let _ = hub.wait();
-    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let hub = lab::Hub::start(&lab);
+    let found = hub.serves_jane(&lab);
+    assert_eq!(found, serde_json::json!({"nobody": {"kernels": 403, "status": 403}, "jane": "42\n"}));
+    let log = hub.log();
+    for line in ["JupyterHub: at /user/jane/ of the hub", " s: /user/jane/ of the hub", "exit code 0; stopped by SIG"] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    assert!(!log.contains("?token=0"), "a token is made: {log}");
 }
 
 #[test]
@@ -195,9 +227,7 @@ fn without_jupyter_the_line_that_installs_it_is_told() {
     let finished = Lab::with_programs(programs.path()).launch(&["jupyter"]).finish();
     let python = programs.path().join("python3");
     assert_eq!(finished.code, Some(127), "{}", finished.err);
-    for line in
-        [&format!("RUN {} -m pip install jupyterlab", python.display()), "-e TRAINIT_JUPYTER_INSTALL=jupyterlab"]
-    {
+    for line in [&format!("RUN {} -m pip install jupyterlab", python.display()), "TRAINIT_JUPYTER_INSTALL=jupyterlab"] {
         assert!(finished.err.contains(line), "{line}: {}", finished.err);
     }
 }

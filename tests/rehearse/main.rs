@@ -25,7 +25,7 @@ struct Rehearsal {
 type Ended = (Option<i32>, String);
 
 /// Long enough for Python to be there with its handlers on a busy machine.
-const UP: &str = "3s";
+const UP: &str = "5s";
 
 impl Rehearsal {
     fn new(after: &str) -> Self {

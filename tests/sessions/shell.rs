@@ -51,6 +51,12 @@ impl Session {
     #[track_caller]
     fn has_read(&self, typed: &str) {
         self.person.shows(typed);
+        self.waits();
+    }
+
+    /// The shell sleeps.
+    #[track_caller]
+    fn waits(&self) {
         let shell = self.running.workload();
         until_true("the shell waits", || state(shell) == Some('S'));
     }
@@ -105,6 +111,7 @@ fn a_stop_ends_the_shell_at_once_and_keeps_its_history() {
     let Some(session) = shell(&[]) else { return };
     session.person.shows("ready> ");
     session.says("echo remem''bered", "remembered");
+    session.waits();
     session.running.signal(libc::SIGTERM);
     let history = session.home.path().join(".bash_history");
     assert_eq!(session.running.code(), 128 + libc::SIGHUP);

@@ -3,8 +3,8 @@
 
 use crate::job::Job;
 use crate::nodes::{Node, address, ends_with_us};
+use crate::support::port::free_port;
 use crate::support::{has, skip};
-use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -76,6 +76,11 @@ impl Cluster {
             let node = Node::new(&format!("n{number}"), number, &hosts, self.nodes.first());
             self.nodes.push(node);
         }
+    }
+
+    /// The file with the names of all nodes, which each of them reads.
+    pub fn hosts(&self) -> std::path::PathBuf {
+        self.directory.path().join("hosts")
     }
 
     /// A node by its name.
@@ -159,13 +164,25 @@ impl Cluster {
 
     /// Submits a batch script, one task a node and on all nodes, which runs in this directory with these settings (`NAME=VALUE`).
     pub fn submit_with(&self, directory: &Path, settings: &[&str], text: &str) -> String {
+        self.submit_over("low", self.nodes.len() - 1, directory, settings, text)
+    }
+
+    /// Does the same in this partition, on so many nodes.
+    pub fn submit_over(
+        &self,
+        partition: &str,
+        nodes: usize,
+        directory: &Path,
+        settings: &[&str],
+        text: &str,
+    ) -> String {
         let script = directory.join("job.sh");
         std::fs::write(&script, text).unwrap();
         let log = format!("{}/out/%j", self.directory.path().display());
-        let nodes = format!("-N{}", self.nodes.len() - 1);
+        let nodes = format!("-N{nodes}");
         let mut command = self.command("sbatch");
         command.envs(settings.iter().filter_map(|setting| setting.split_once('=')));
-        command.args(["--parsable", "-p", "low", &nodes, "--ntasks-per-node=1", "--time=10", "-o", &log, "-D"]);
+        command.args(["--parsable", "-p", partition, &nodes, "--ntasks-per-node=1", "--time=10", "-o", &log, "-D"]);
         let output = command.arg(directory).arg(&script).output().unwrap();
         let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         assert!(id.parse::<u32>().is_ok(), "sbatch says {id:?} {}", String::from_utf8_lossy(&output.stderr));
@@ -297,16 +314,20 @@ ReturnToService=2
 SlurmdParameters=config_overrides
 JobRequeue=1
 KillWait=3
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+SlurmctldParameters=preempt_send_user_signal
 NodeName=n[1-{count}] CPUs=8 RealMemory=100 State=UNKNOWN
-PartitionName=low Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=low Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=60
+PartitionName=spot Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=CANCEL GraceTime=60
+PartitionName=high Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 ",
         controller = address(0)
     )
 }
 
 fn configuration(directory: &Path) -> String {
-    let sockets = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap()];
-    let [controller, node] = sockets.map(|socket| socket.local_addr().unwrap().port());
+    let (controller, node) = (free_port(), free_port());
     let (here, host, tracking) = (directory.display(), host(), tracking());
     format!(
         "ClusterName=test

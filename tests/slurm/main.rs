@@ -3,13 +3,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
 mod cluster;
+mod examples;
+mod exchange;
+mod jax;
 #[path = "../trainers/job.rs"]
 #[allow(dead_code, reason = "the other tests of trainers use the rest")]
 mod job;
+mod mpi;
 mod nodes;
+#[path = "../trainers/packages.rs"]
+mod packages;
+mod preempted;
+mod ray;
+mod requeue;
 mod several;
 #[path = "../support/mod.rs"]
 mod support;
+mod world;
 
 use cluster::{Cluster, REQUEUE_EXIT};
 use job::{Job, script};

@@ -54,6 +54,11 @@ impl Node {
         node
     }
 
+    /// The process that holds the namespaces.
+    pub fn pid(&self) -> u32 {
+        self.holder.id()
+    }
+
     /// A program inside.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");

@@ -27,7 +27,7 @@ if got:
 const HOOK: &str = "#!/bin/sh\n[ \"$(hostname)\" != n3 ] || [ -n \"$SLURM_RESTART_COUNT\" ] || exit 75\n";
 
 /// The first shell script of docs/exit-codes.md that a batch system can read.
-fn recipe() -> String {
+pub fn recipe() -> String {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/exit-codes.md")).unwrap();
     let begin = page.find("#!/bin/bash\n#SBATCH").unwrap();
     let length = page[begin..].find("```").unwrap();
@@ -35,7 +35,7 @@ fn recipe() -> String {
 }
 
 /// What the script names: `trainit`, `python` and `train.py`.
-fn lay_out(directory: &Path) -> PathBuf {
+pub fn lay_out(directory: &Path) -> PathBuf {
     let programs = directory.join("bin");
     std::fs::create_dir(&programs).unwrap();
     symlink(TRAINIT, programs.join("trainit")).unwrap();

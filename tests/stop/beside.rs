@@ -47,7 +47,8 @@ fn the_page_shows_every_way_of_the_comparison() {
     let (page, ways) = (page("docs/stopping.md"), String::from_utf8(output.stdout).unwrap());
     assert!(ways.lines().count() > 50, "{}", String::from_utf8_lossy(&output.stderr));
     for way in ways.lines() {
-        assert!(page.contains(&format!("| {way} |")), "{way} is not on the page");
+        let line = way.replace('`', "").replace("\\|", "|");
+        assert!(page.lines().any(|shown| shown == line), "{way} is not on the page");
     }
 }
 
@@ -62,7 +63,7 @@ fn every_test_that_the_page_about_other_inits_names_is_there() {
     let (_, suites) = page.split_once("test suites").unwrap();
     let cells = suites.lines().filter_map(|line| line.strip_suffix(" |")?.rsplit(" | ").next());
     let names: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
-    assert!(names.len() > 25, "{names:?}");
+    assert!(names.len() >= 9, "{names:?}");
     for name in names {
         assert!(sources.contains(&format!("fn {name}()")), "there is no test {name}");
     }

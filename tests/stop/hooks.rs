@@ -6,7 +6,7 @@ use crate::support::{Place, skip};
 use std::path::PathBuf;
 
 /// A directory of hooks in the job's.
-fn hooks(job: &Job, name: &str, files: &[(&str, &str)]) -> PathBuf {
+pub fn hooks(job: &Job, name: &str, files: &[(&str, &str)]) -> PathBuf {
     let directory = job.path().join(name);
     std::fs::create_dir(&directory).unwrap();
     for (file, text) in files {

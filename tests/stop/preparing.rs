@@ -1,6 +1,7 @@
 //! A stop before the workload runs: nothing is lost yet, so it is over soon, and nothing of it is left. Stops at every moment of a
 //! start are in tests/init.
 
+use crate::hooks::hooks;
 use crate::job::{Job, assert_about, kill, places, python, timed};
 use crate::support::look::{until_true, with_word};
 use crate::support::{Launch, Place, Running, has, skip};
@@ -162,9 +163,13 @@ fn what_comes_after_exec_is_the_workloads_however_late_pid_1_looks() {
     }
     for (signal, heard, code) in [(libc::SIGUSR1, "", 138), (libc::SIGTERM, "TERM\n", 143)] {
         let job = Job::new();
-        let running = job.launch(Place::Aside, &job.trainer(&["on=TERM:exit0"])).spawn();
-        let _prepare = running.workload();
+        // PID 1 must have opened the gate of its child before it is halted: a hook runs behind the gate, and waits until PID 1 is.
+        let hook = hooks(&job, "hooks", &[("1.sh", "touch JOB/behind; while ! [ -e JOB/go ]; do sleep 0.02; done")]);
+        let launch = job.launch(Place::Aside, &job.trainer(&["on=TERM:exit0"]));
+        let running = launch.env("TRAINIT_HOOKS_BEFORE_START", hook.to_str().unwrap()).spawn();
+        until_true("the hook", || job.path().join("behind").exists());
         kill(running.supervisor(), Signal::SIGSTOP);
+        std::fs::write(job.path().join("go"), "").unwrap();
         assert!(running.line().starts_with("up"));
         running.signal(signal);
         kill(running.supervisor(), Signal::SIGCONT);

@@ -9,6 +9,7 @@
     stops=SECONDS                  after so many seconds it saves, beats and talks no more
     file=PATH                      saves when this appears, and takes it away
     ends=SECONDS:CODE              ends by itself
+    goes_on=1                      its first step follows the one that it resumes from
     child=FLAGS                    a child that tells its signals as `child NAME`: g in this process group, s in a session of its own,
                                    i ignores TERM
     stacks=SIGNAL                  faulthandler tells stacks on this signal
@@ -26,7 +27,7 @@ directory = sys.argv[1]
 words = dict(word.split("=", 1) for word in sys.argv[2:])
 begun = time.monotonic()
 wanted = []
-steps = 0
+steps = int(os.environ.get("TRAINIT_RESUME_STEP", 0)) if "goes_on" in words else 0
 
 
 def tell(*what):

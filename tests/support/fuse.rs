@@ -101,6 +101,7 @@ pub type Manner = fn(u32) -> Act;
 pub mod op {
     pub const LOOKUP: u32 = 1;
     pub const GETATTR: u32 = 3;
+    pub const SETATTR: u32 = 4;
     pub const UNLINK: u32 = 10;
     pub const OPEN: u32 = 14;
     pub const RENAME: u32 = 12;
@@ -122,6 +123,8 @@ pub struct Disk {
     pub files: Vec<(String, Vec<u8>)>,
     /// The treatment of requests.
     pub manner: Manner,
+    /// Whether files can be opened for appending, which object stores refuse.
+    pub appends: bool,
 }
 
 /// Reads a number of eight bytes in the machine's byte order.
@@ -162,8 +165,9 @@ impl Disk {
         let answer = match code {
             _ if SILENT.contains(&code) => return,
             op::INIT => Ok(numbers(&[7 | 31 << 32, 0, 4096 << 32, 1, 0, 0, 0, 0])),
-            op::GETATTR => Ok([numbers(&[0, 0]), self.attributes(node)].concat()),
+            op::GETATTR | op::SETATTR => Ok([numbers(&[0, 0]), self.attributes(node)].concat()),
             op::LOOKUP => find(&name(0)).map(|at| self.entry(at)).ok_or(libc::ENOENT),
+            op::OPEN | op::CREATE if !self.appends && is_to_append(body) => Err(libc::EOPNOTSUPP),
             op::OPEN | op::OPENDIR => Ok(numbers(&[0, 0])),
             op::READ => Ok(window(&self.files[node as usize - 2].1, body)),
             op::READDIR => Ok(window(&self.listing(), body)),
@@ -173,7 +177,13 @@ impl Disk {
                 self.files.push((name(16), Vec::new()));
                 Ok([self.entry(self.files.len() - 1), numbers(&[0, 0])].concat())
             }
-            op::WRITE => Ok(numbers(&[number(body, 16) & 0xffff_ffff])),
+            op::WRITE => {
+                let (from, size) = (number(body, 8) as usize, (number(body, 16) & 0xffff_ffff) as usize);
+                let content = &mut self.files[node as usize - 2].1;
+                content.resize(content.len().max(from + size), 0);
+                content[from..from + size].copy_from_slice(&body[40..40 + size]);
+                Ok(numbers(&[size as u64]))
+            }
             op::UNLINK => {
                 if let Some(at) = find(&name(0)) {
                     self.files[at].0.clear();
@@ -214,6 +224,11 @@ impl Disk {
         }
         bytes
     }
+}
+
+/// Returns whether the flags of fuse_open_in or fuse_create_in have O_APPEND.
+fn is_to_append(body: &[u8]) -> bool {
+    body.first_chunk().is_some_and(|flags| u32::from_ne_bytes(*flags) & libc::O_APPEND as u32 != 0)
 }
 
 /// Returns the part of a file or listing that fuse_read_in asks for.

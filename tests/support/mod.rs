@@ -3,11 +3,14 @@
 #![allow(dead_code)] // each test binary uses a part of this module
 #![allow(unsafe_code)] // namespaces and raw signal sets have no safe interface; only test processes are touched
 
+pub mod fault_proxy;
 pub mod fuse;
 pub mod group;
 pub mod guest;
 pub mod late;
 pub mod look;
+pub mod object_stores;
+pub mod port;
 pub mod pty;
 
 use look::until;

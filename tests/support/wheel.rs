@@ -11,6 +11,7 @@ pub struct Wheel {
     files: Vec<(String, Vec<u8>)>,
     scripts: Vec<String>,
     python: Option<String>,
+    tag: Option<String>,
 }
 
 impl Wheel {
@@ -30,6 +31,12 @@ impl Wheel {
     /// Sets the versions of Python that the package needs.
     pub fn python(mut self, versions: &str) -> Self {
         self.python = Some(versions.into());
+        self
+    }
+
+    /// Sets the tag of the Python and the machine that the package is for.
+    pub fn tag(mut self, tag: &str) -> Self {
+        self.tag = Some(tag.into());
         self
     }
 
@@ -53,13 +60,14 @@ impl Wheel {
         let metadata =
             format!("Metadata-Version: 2.1\nName: {}\nVersion: {}\n{python}{requires}", self.name, self.version);
         let scripts: String = self.scripts.iter().map(|script| format!("{script} = {}:main\n", self.name)).collect();
-        let wheel = "Wheel-Version: 1.0\nGenerator: trainit\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
+        let tag = self.tag.clone().unwrap_or_else(|| "py3-none-any".into());
+        let wheel = format!("Wheel-Version: 1.0\nGenerator: trainit\nRoot-Is-Purelib: true\nTag: {tag}\n");
         self.files.push((format!("{info}/METADATA"), metadata.into_bytes()));
-        self.files.push((format!("{info}/WHEEL"), wheel.into()));
+        self.files.push((format!("{info}/WHEEL"), wheel.into_bytes()));
         self.files.push((format!("{info}/entry_points.txt"), format!("[console_scripts]\n{scripts}").into_bytes()));
         let record: String = self.files.iter().map(|(path, bytes)| format!("{path},,{}\n", bytes.len())).collect();
         self.files.push((format!("{info}/RECORD"), format!("{record}{info}/RECORD,,\n").into_bytes()));
-        let path = directory.join(format!("{}-{}-py3-none-any.whl", self.name, self.version));
+        let path = directory.join(format!("{}-{}-{tag}.whl", self.name, self.version));
         std::fs::create_dir_all(directory).unwrap();
         std::fs::write(&path, archive(&self.files)).unwrap();
         path

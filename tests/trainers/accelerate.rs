@@ -3,7 +3,7 @@
 use crate::job::{Job, script, torch_is_here, words};
 use crate::packages;
 use crate::support::Place;
-use std::net::TcpListener;
+use crate::support::port::free_port;
 use std::path::Path;
 
 const RANKS: u32 = 2;
@@ -28,7 +28,7 @@ const PACKAGES: [&str; 14] = [
 
 /// As for torchrun itself: with Debian's Python its defaults for the ranks' output have to be named.
 fn command(environment: &Path, job: &Job) -> Vec<String> {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let options = format!(
         "launch --multi_gpu --num_processes {RANKS} --num_machines 1 --machine_rank 0 --main_process_ip 127.0.0.1 \
          --main_process_port {port} --mixed_precision no --dynamo_backend no --tee 1"

@@ -2,8 +2,8 @@
 //! write and how trainit is told of it; not what a test expects.
 
 use crate::support::look;
+use crate::support::port::free_port;
 use crate::support::{Finished, Launch, Place, Role, Running};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -163,7 +163,7 @@ pub fn torch_is_here() -> bool {
 /// The command line of torchrun with several ranks on this node. Debian 12's torch 1.13 fails on its own default for `--redirects`
 /// under Debian's Python 3.11, so both that and `--tee` are named.
 pub fn torchrun(job: &Job, ranks: u32) -> Vec<String> {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let options = format!(
         "--nproc_per_node={ranks} --master_addr=127.0.0.1 --master_port={port} --redirects=1 --tee=1 --log_dir={}/logs",
         job.word()

@@ -60,3 +60,13 @@ fn of_one(listing: &Listing, family: FamilyChoice, pattern: Option<&Pattern>) ->
     });
     OfOne { survey, has_candidates: !search.candidates.is_empty(), span }
 }
+
+/// Returns complete checkpoints beside `newest` that are older than it, the newest first and at most `most` of them. Each stands for a
+/// whole checkpoint.
+pub fn older(newest: &Checkpoint, family: FamilyChoice, pattern: Option<&Pattern>, most: usize) -> Vec<Checkpoint> {
+    let listing = newest.path.parent().and_then(|dir| list(dir, family, pattern).ok()).unwrap_or_default();
+    let Some(search) = Search::of(&listing, family, pattern, None) else { return Vec::new() };
+    let complete = search.candidates.iter().take(MOST_JUDGED).filter_map(|candidate| search.judge(candidate).ok());
+    let rest = complete.skip_while(|found| found.path != newest.path).skip(1);
+    rest.filter(|found| found.stands).take(most).collect()
+}

@@ -28,7 +28,7 @@ mod writers;
 
 pub use choice::FamilyChoice;
 pub use family::{FAMILIES, Family};
-pub use find::{newest, survey};
+pub use find::{newest, older, survey};
 pub use part::pattern_for;
 pub use pattern::Pattern;
 pub use resume::{resume_arguments, resume_environment};

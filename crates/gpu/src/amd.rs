@@ -21,7 +21,7 @@ pub(crate) fn nodes(root: &Root, has: &dyn Fn(&str) -> bool) -> (Vec<DeviceNode>
         let model = Some(gpu.model);
         DeviceNode {
             vendor: Vendor::Amd,
-            refused: gate.or_else(|| refused(root, &path)),
+            refused: gate.clone().or_else(|| refused(root, &path)),
             path,
             model,
             memory,

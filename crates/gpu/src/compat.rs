@@ -29,6 +29,11 @@ pub enum Compat {
         /// Whether a program already searches there first.
         set: bool,
     },
+    /// Whether the libraries work on GPUs of these names is not known: on some for workstations they do. Only CUDA can tell.
+    Doubtful {
+        /// The directory of the libraries.
+        directory: PathBuf,
+    },
     /// The libraries would not work.
     Wrong {
         /// The directory of the libraries.
@@ -90,8 +95,11 @@ pub fn compat(
     }
     let brand = |node: &super::DeviceNode| node.model.as_deref().and_then(Brand::of);
     let brands: Vec<Option<Brand>> = presence.nvidia().map(brand).collect();
-    if brands.is_empty() || brands.iter().any(|brand| *brand != Some(Brand::DataCentre)) {
+    if brands.iter().flatten().any(|brand| brand.is_for_players()) {
         return wrong("it works on GPUs for data centres only");
+    }
+    if brands.is_empty() || brands.iter().any(|brand| *brand != Some(Brand::DataCentre)) {
+        return Compat::Doubtful { directory };
     }
     let facts = require::RequireFacts {
         cuda: newest_cuda(&driver),

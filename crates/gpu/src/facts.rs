@@ -206,7 +206,7 @@ pub struct NvmlGpu {
     pub pci: Option<String>,
     /// The N of /dev/nvidiaN.
     pub minor: Option<u32>,
-    /// `nvmlBrandType_t`: 1 Quadro, 2 Tesla, 5 GeForce, 6 Titan, 14 NVIDIA (data centre).
+    /// `nvmlBrandType_t`, see `Brand::of_driver`.
     pub brand: Option<u32>,
     /// The version of the VBIOS.
     pub vbios: Option<String>,

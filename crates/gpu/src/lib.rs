@@ -10,6 +10,7 @@ mod compat;
 mod device_list;
 pub mod facts;
 mod image;
+mod jetson;
 mod libraries;
 mod mig;
 mod models;
@@ -19,6 +20,7 @@ pub mod pci;
 pub mod probe;
 mod promise;
 mod promised;
+mod refusal;
 mod release;
 pub mod require;
 mod version;
@@ -30,14 +32,15 @@ pub use libraries::{CUDA, LibraryKind, LoadableLibrary, Loader, NVML, PTX};
 pub use mig::ComputeInstance;
 pub use models::Brand;
 pub use nvidia::{CTL, Control, Driver, UVM, driver, parse_version};
-pub use promise::Promise;
+pub use promise::{Promise, names_slices};
 pub use promised::Promised;
+pub use refusal::{NodeRights, Refusal};
 pub use release::{Support, Unfit, newest_cuda, own_driver, support, unfit};
 pub use version::VersionText;
 pub use visible::{ListFault, VisibleEntry, VisibleGpus, hidden_from_cuda, visible_to_cuda};
 
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access};
+use refusal::refused;
 use sys::Root;
 
 /// The vendor of a device.
@@ -85,8 +88,8 @@ pub struct DeviceNode {
     pub bus: Option<String>,
     /// Memory in bytes, if the kernel reports it.
     pub memory: Option<u64>,
-    /// The error of access(2); `None` if the node may be read and written.
-    pub refused: Option<Errno>,
+    /// Why the GPU may not be used; `None` if its nodes may be read and written.
+    pub refused: Option<Refusal>,
     /// The MIG instances.
     pub instances: Vec<ComputeInstance>,
     /// The fault that the driver reports.
@@ -126,7 +129,7 @@ impl GpuPresence {
 
     /// Returns whether GPUs exist, and a device control group refuses every one of them.
     pub fn is_closed(&self) -> bool {
-        !self.nodes.is_empty() && self.nodes.iter().all(|node| node.refused == Some(Errno::EPERM))
+        !self.nodes.is_empty() && self.nodes.iter().all(|node| node.errno() == Some(Errno::EPERM))
     }
 
     /// Returns the nodes of NVIDIA's GPUs.
@@ -135,19 +138,26 @@ impl GpuPresence {
     }
 }
 
-/// Platforms on which GPUs have no nodes: WSL2, Jetson.
-const UNCOUNTED: [(&str, &str); 3] =
-    [("dxg", "WSL2 (/dev/dxg)"), ("nvgpu", "Jetson (/dev/nvgpu)"), ("nvhost-gpu", "Jetson (/dev/nvhost-gpu)")];
+/// The node of WSL2, where GPUs have none of their own.
+const WSL: &str = "/dev/dxg";
+
+impl DeviceNode {
+    /// Returns the error with which the GPU is refused.
+    pub fn errno(&self) -> Option<Errno> {
+        self.refused.as_ref().map(|refusal| refusal.errno)
+    }
+}
 
 /// Returns whether a device of NVIDIA's driver exists, by the names in /dev alone. Files that the driver answers may hang, so none is
 /// read.
 pub fn has_nvidia(devices: &[String]) -> bool {
-    !numbers(devices, "nvidia").is_empty()
+    !numbers(devices, "nvidia").is_empty() && jetson::platform(devices).is_none()
 }
 
 /// Returns the platform on which GPUs have no nodes, by the names in /dev.
 pub fn uncounted(devices: &[String]) -> Option<&'static str> {
-    UNCOUNTED.iter().find(|(name, _)| devices.iter().any(|device| device == name)).map(|(_, way)| *way)
+    let wsl = devices.iter().any(|device| WSL.strip_prefix("/dev/") == Some(device));
+    if wsl { Some("WSL2 (/dev/dxg)") } else { jetson::platform(devices) }
 }
 
 /// Returns NVIDIA's GPUs by the names in /dev alone, for a driver whose files hang.
@@ -166,8 +176,9 @@ pub fn count(root: &Root, devices: &[String]) -> usize {
 /// files of NVIDIA's driver in /proc may hang, so this must run in a process that can be abandoned.
 pub fn look(root: &Root, devices: &[String]) -> GpuPresence {
     let has = |name: &str| devices.iter().any(|device| device == name);
-    let mut nodes = nvidia::nodes(root, devices);
-    let controls = nvidia::controls(root, devices);
+    let jetson = jetson::platform(devices).is_some();
+    let mut nodes = if jetson { Vec::new() } else { nvidia::nodes(root, devices) };
+    let controls = if jetson { jetson::controls(root) } else { nvidia::controls(root, devices) };
     let known = !nodes.is_empty() || !controls.is_empty();
     let (amds, without_kfd) = amd::nodes(root, &has);
     nodes.extend(amds);
@@ -179,11 +190,6 @@ pub fn look(root: &Root, devices: &[String]) -> GpuPresence {
         controls,
         without_kfd,
     }
-}
-
-/// Asks access(2): a device control group answers EPERM without opening the device.
-fn refused(root: &Root, path: &str) -> Option<Errno> {
-    access(&root.path(path), AccessFlags::R_OK | AccessFlags::W_OK).err()
 }
 
 /// Returns the names in a directory; an unreadable directory counts as empty.

@@ -17,12 +17,18 @@ pub const NVML: &str = "libnvidia-ml.so.1";
 /// The compiler of PTX.
 pub const PTX: &str = "libnvidia-ptxjitcompiler.so.1";
 
-/// Directories that programs search without a variable or a cache.
-const USUAL: [&str; 6] =
-    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/lib64", "/lib"];
-/// Driver directories that programs do not search by default: old device plugins and GKE, WSL2, NixOS.
-const ASIDE: [&str; 4] =
-    ["/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
+/// Directories that programs search without a variable or a cache. The last one stands in the programs of NixOS themselves.
+const USUAL: [&str; 7] = [
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/lib64",
+    "/lib",
+    "/run/opengl-driver/lib",
+];
+/// Driver directories that programs do not search by default: old device plugins and GKE, WSL2.
+const ASIDE: [&str; 3] = ["/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib"];
 /// Longest chain of links that is followed.
 const LINKS: usize = 8;
 /// Size limit of a stub; the driver's libcuda is a hundred times larger.

@@ -1,6 +1,7 @@
 //! NVIDIA: /dev/nvidiaN, the control nodes, and /proc/driver/nvidia.
 
-use super::{DeviceNode, Vendor, mig, names, numbers, refused};
+use super::refusal::{Refusal, refused};
+use super::{DeviceNode, Vendor, mig, names, numbers};
 use crate::VersionText;
 use nix::errno::Errno;
 use std::path::Path;
@@ -18,8 +19,15 @@ pub struct Driver {
 pub struct Control {
     /// The path.
     pub path: &'static str,
-    /// The error of the access; ENOENT for a missing node.
-    pub refused: Option<Errno>,
+    /// Why it may not be opened; ENOENT for a missing node.
+    pub refused: Option<Refusal>,
+}
+
+impl Control {
+    /// Returns whether the node is missing.
+    pub fn is_missing(&self) -> bool {
+        self.refused.as_ref().is_some_and(|refusal| refusal.errno == Errno::ENOENT)
+    }
 }
 
 /// The node through which programs request GPUs.
@@ -50,7 +58,7 @@ pub(crate) fn controls(root: &Root, devices: &[String]) -> Vec<Control> {
     if !has(CTL) && !has(UVM) && numbers(devices, "nvidia").is_empty() {
         return Vec::new();
     }
-    let refused = |path| if has(path) { refused(root, path) } else { Some(Errno::ENOENT) };
+    let refused = |path| if has(path) { refused(root, path) } else { Some(Refusal::of(path, Errno::ENOENT)) };
     [CTL, UVM].map(|path| Control { path, refused: refused(path) }).into()
 }
 

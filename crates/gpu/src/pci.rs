@@ -45,11 +45,39 @@ pub fn is_gone(root: &Root, bus: &str) -> bool {
     head.get(..4) == Some(&[0xff; 4])
 }
 
-/// Returns the used and available number of lanes, if fewer are used.
-pub fn narrow(root: &Root, bus: &str) -> Option<(u32, u32)> {
-    let lanes = |name| attribute(root, bus, name).parse::<u32>().ok().filter(|lanes| (1..=32).contains(lanes));
-    let (now, most) = (lanes("current_link_width")?, lanes("max_link_width")?);
-    (now < most).then_some((now, most))
+/// The lanes of a device's link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lanes {
+    /// The lanes in use.
+    pub now: u32,
+    /// The lanes that the device and the port above it can use.
+    pub most: u32,
+}
+
+impl Lanes {
+    /// Returns whether fewer are used than there could be.
+    pub fn is_narrow(self) -> bool {
+        self.now < self.most
+    }
+}
+
+/// Returns the lanes of a device; `None` if sysfs does not show them. A slot with fewer lanes than the card is built so.
+pub fn lanes(root: &Root, bus: &str) -> Option<Lanes> {
+    let lanes = |text: &str| text.trim().parse::<u32>().ok().filter(|lanes| (1..=32).contains(lanes));
+    let own = |name| lanes(&attribute(root, bus, name));
+    // In sysfs a device lies in the directory of its port.
+    let device = root.path(format!("{DEVICES}/{bus}")).canonicalize().ok();
+    let port = device.and_then(|device| std::fs::read_to_string(device.parent()?.join("max_link_width")).ok());
+    let port = port.and_then(|text| lanes(&text));
+    let most = own("max_link_width")?;
+    Some(Lanes { now: own("current_link_width")?, most: port.map_or(most, |port| port.min(most)) })
+}
+
+/// Returns whether this is a virtual machine, by the processor's flags (x86). What it shows of PCI is its monitor's invention.
+pub fn is_virtual(root: &Root) -> bool {
+    let processor = root.text("/proc/cpuinfo").unwrap_or_default();
+    let flags = processor.lines().find(|line| line.starts_with("flags"));
+    flags.is_some_and(|flags| flags.split_whitespace().any(|flag| flag == "hypervisor"))
 }
 
 /// Returns whether an IOMMU translates the device's addresses (not in pass-through mode), by the type of its group.

@@ -73,6 +73,11 @@ impl Promise {
     }
 }
 
+/// Returns whether a list for the runtime tells of slices of a shared GPU: a device plugin names it once for each, or numbers them.
+pub fn names_slices(text: &str) -> bool {
+    DeviceList::of_runtime(text).repeats() || text.contains("::")
+}
+
 /// Parses a scheduler's number; Run:ai and SkyPilot assign fractions. Zero promises nothing.
 fn parse_number(text: &str) -> Option<Promised> {
     let number: f64 = text.trim().parse().ok()?;

@@ -16,7 +16,7 @@ pub struct ErrnoCause {
 /// The path lies on an automount (autofs), which answers ELOOP in a container that does not see its mounts.
 pub const AUTOMOUNT: ErrnoCause = ErrnoCause {
     because: "its automount does not reach into this container",
-    advice: "mount it on the host first, or: docker run -v DIRECTORY:DIRECTORY:rslave",
+    advice: "mount it on the host first, or mount its directory with the propagation rslave",
 };
 
 /// Returns the cause behind an error that may pass, here later or on another node. `None` means that the error is about the path
@@ -115,9 +115,9 @@ fn of_machine(errno: Errno) -> Option<ErrnoCause> {
         Errno::EDQUOT => ("a quota is used up", "free some space there, or raise the quota"),
         Errno::EBUSY | Errno::ETXTBSY => ("it is in use at this moment", "try again; look who holds it: fuser -v"),
         Errno::ENOMEM | Errno::ENOBUFS => {
-            ("the machine or the container is out of memory", "raise the limit: docker run --memory")
+            ("the machine or the container is out of memory", "raise the limit of memory")
         }
-        Errno::EMFILE => ("a limit of open files is reached", "raise the limit: docker run --ulimit nofile=65536"),
+        Errno::EMFILE => ("a limit of open files is reached", "raise the limit of open files (nofile)"),
         Errno::ENFILE => ("the machine has no open files left", "raise fs.file-max on the host"),
         Errno::EAGAIN => {
             ("a resource is short at this moment", "try again; look at the limits of processes and memory")

@@ -52,11 +52,13 @@ pub enum FailureFamily {
     Deps,
     /// Hooks of the image's author.
     Hook,
+    /// The other nodes of the job. Its digit is 9, because 118 is taken.
+    Cluster = 9,
 }
 
 impl FailureFamily {
     /// All families, in the order of their codes.
-    pub const ALL: [FailureFamily; 8] = [
+    pub const ALL: [FailureFamily; 9] = [
         FailureFamily::Gpu,
         FailureFamily::Data,
         FailureFamily::Code,
@@ -65,6 +67,7 @@ impl FailureFamily {
         FailureFamily::User,
         FailureFamily::Deps,
         FailureFamily::Hook,
+        FailureFamily::Cluster,
     ];
 
     /// Returns the word for reports and check ids.
@@ -78,6 +81,7 @@ impl FailureFamily {
             FailureFamily::User => "user",
             FailureFamily::Deps => "deps",
             FailureFamily::Hook => "hook",
+            FailureFamily::Cluster => "cluster",
         }
     }
 }
@@ -93,6 +97,12 @@ impl Exit {
             sick if sick == Errno::ELOOP || cause(sick).is_some() => Exit::Transient(FailureFamily::Code),
             _ => Exit::NotExecutable,
         }
+    }
+
+    /// Returns the exit of which another process has told the number.
+    pub fn of_code(code: u8) -> Self {
+        let known = TABLE.iter().map(|(exit, _)| *exit).find(|exit| exit.code() == code);
+        known.unwrap_or(if code > 128 { Exit::Signal(code - 128) } else { Exit::Failure })
     }
 
     /// Returns the number that the process ends with.
@@ -119,24 +129,26 @@ pub const TABLE: &[(Exit, &str)] = &[
     (Exit::Internal, "internal: a fault of trainit's own"),
     (Exit::Config, "configuration: a file, variable or option cannot be understood"),
     (Exit::Permanent(FailureFamily::Gpu), "gpu: not the GPUs that were asked for"),
-    (Exit::Permanent(FailureFamily::Data), "data: not mounted, empty or not readable"),
-    (Exit::Permanent(FailureFamily::Code), "code: directory or entry file missing or not usable"),
+    (Exit::Permanent(FailureFamily::Data), "data: not mounted, empty, not readable, or not to be brought"),
+    (Exit::Permanent(FailureFamily::Code), "code: directory or entry file missing or not usable, or not to be fetched"),
     (Exit::Permanent(FailureFamily::Output), "output: not writable"),
     (Exit::Permanent(FailureFamily::Host), "host: a limit is too low"),
     (Exit::Permanent(FailureFamily::User), "user: cannot run as the user that was asked for"),
     (Exit::Permanent(FailureFamily::Deps), "dependencies: cannot be installed as written"),
     (Exit::Permanent(FailureFamily::Hook), "hook: a hook failed"),
+    (Exit::Permanent(FailureFamily::Cluster), "cluster: the nodes of the job differ"),
     (Exit::PrepareTimeout, "preparing took longer than prepare.timeout"),
     (Exit::NotExecutable, "the command exists but cannot be executed"),
     (Exit::NotFound, "the command was not found"),
     (Exit::Transient(FailureFamily::Gpu), "gpu: sick or busy; another node or a later try may do"),
-    (Exit::Transient(FailureFamily::Data), "data: the file system does not answer"),
-    (Exit::Transient(FailureFamily::Code), "code: the file system does not answer"),
+    (Exit::Transient(FailureFamily::Data), "data: the file system does not answer, or what brings it failed"),
+    (Exit::Transient(FailureFamily::Code), "code: the file system, or the server of the repository, does not answer"),
     (Exit::Transient(FailureFamily::Output), "output: the file system does not answer or is full"),
     (Exit::Transient(FailureFamily::Host), "host: a passing shortage"),
     (Exit::Transient(FailureFamily::User), "user: a passing failure"),
     (Exit::Transient(FailureFamily::Deps), "dependencies: the index or the network is down"),
     (Exit::Transient(FailureFamily::Hook), "hook: a hook asked to be tried again"),
+    (Exit::Transient(FailureFamily::Cluster), "cluster: a node did not come"),
 ];
 
 #[cfg(test)]
@@ -161,9 +173,16 @@ mod tests {
 
     #[test]
     fn families_follow_their_order() {
-        for (n, family) in FailureFamily::ALL.into_iter().enumerate() {
-            assert_eq!(Exit::Permanent(family).code() as usize, 110 + n);
-            assert_eq!(Exit::Transient(family).code() as usize, 210 + n);
+        for (digit, family) in (0..8).chain([9]).zip(FailureFamily::ALL) {
+            assert_eq!((Exit::Permanent(family).code(), Exit::Transient(family).code()), (110 + digit, 210 + digit));
         }
+    }
+
+    #[test]
+    fn a_number_is_the_exit_that_has_it() {
+        for (exit, _) in TABLE {
+            assert_eq!(Exit::of_code(exit.code()), *exit);
+        }
+        assert_eq!([137, 3].map(Exit::of_code), [Exit::Signal(9), Exit::Failure]);
     }
 }

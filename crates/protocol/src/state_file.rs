@@ -1,6 +1,9 @@
 //! The state file, which PID 1 writes for other programs. The supervisor decides where it lies and how it is written and found.
 
-use crate::handover::{Phase, SavedCheckpoint, Service, WorkloadKind};
+use crate::attempt::SavedCheckpoint;
+use crate::mirror::MirrorState;
+use crate::phase::{Phase, StagedBytes};
+use crate::policy::{Service, WorkloadKind};
 use serde::{Deserialize, Serialize};
 
 /// The variable that tells a workload where the state directory is.
@@ -45,12 +48,16 @@ pub struct StateRecord {
     pub kind: WorkloadKind,
     /// The command line of the workload, while there is one.
     pub command: Option<String>,
+    /// How much of the data is there, while a start brings data.
+    pub staged: Option<StagedBytes>,
     /// The signal that asked for the stop.
     pub stopped_by: Option<String>,
     /// How the main process ended, in words.
     pub ended: Option<String>,
     /// The newest complete checkpoint that is known.
     pub saved: Option<SavedCheckpoint>,
+    /// What of the checkpoints is in the mirror; `None` where there is none.
+    pub mirror: Option<MirrorState>,
     /// Whether the watchdog found the workload hung.
     pub hung: bool,
     /// How many checkpoints were asked for by request files.
@@ -67,6 +74,8 @@ pub struct StateRecord {
     pub service: Option<Service>,
     /// The path of the JSON report, which may not be written yet.
     pub report: Option<String>,
+    /// The path of the job's history, where one is kept.
+    pub history_file: Option<String>,
     /// For how many seconds since this phase began a failed container is kept open.
     pub hold_s: Option<u64>,
     /// The reason why the preparation failed, in a few lines.

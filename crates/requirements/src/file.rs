@@ -316,6 +316,13 @@ pub fn for_pip_alone(item: &RequirementItem) -> Vec<&str> {
     words.split_whitespace().filter(|word| word.starts_with('-') && !is_known(word)).collect()
 }
 
+/// Lists the options behind a requirement that pip reads without an error and without an effect: they count only in lines of their own.
+pub fn options_without_effect(item: &RequirementItem) -> Vec<&str> {
+    let RequirementItem::Requirement(text) = item else { return Vec::new() };
+    let is_of_lines = |word: &&str| FOR_BOTH.iter().any(|option| word.split('=').next() == Some(option));
+    options_of(text).split_whitespace().filter(is_of_lines).collect()
+}
+
 /// Returns a requirement without its options.
 pub fn without_options(requirement: &str) -> &str {
     requirement.strip_suffix(options_of(requirement)).unwrap_or(requirement).trim_end()

@@ -4,7 +4,9 @@
 
 pub mod file;
 pub mod installed;
+pub mod mistake;
 pub mod packaging;
+
 mod satisfied;
 
-pub use satisfied::{Question, RequestedBy, Satisfaction, answer};
+pub use satisfied::{Question, RequestedBy, Satisfaction, Unmet, absent, answer};

@@ -4,8 +4,9 @@
 
 use crate::installed::metadata::MetadataHead;
 use crate::installed::{Distribution, Installed, origin};
-use crate::packaging::{MarkerEnvironment, Name, ProjectSource, Requirement, RequirementParts, Specifiers};
+use crate::packaging::{MarkerEnvironment, Name, ProjectSource, Requirement, RequirementParts, Specifiers, Version};
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 /// One requirement, with its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub struct Question<'a> {
     pub installed: &'a Installed,
     /// The interpreter that markers are evaluated for.
     pub environment: &'a MarkerEnvironment,
-    /// The test for names of which every installed version is accepted.
-    pub stays: &'a dyn Fn(&Name) -> bool,
+    /// The test for distributions that are accepted in whatever version they have.
+    pub stays: &'a dyn Fn(&Distribution) -> bool,
 }
 
 /// The answer to a question.
@@ -36,15 +37,45 @@ pub enum Satisfaction {
     /// All of so many requirements are satisfied.
     Yes(usize),
     /// This requirement is not satisfied.
-    No(String),
+    No(Box<Unmet>),
     /// This requirement is not understood.
     Unknown(String),
 }
 
+/// A requirement that is not satisfied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// The origin of the requirement: a file and line, or the distribution that has it.
+    pub by: String,
+    /// The required project.
+    pub name: Name,
+    /// The version that is installed instead.
+    pub found: Option<Version>,
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unmet { by, name, found } = self;
+        match found {
+            Some(version) => write!(f, "{by} needs another {name} than {version}"),
+            None => write!(f, "{by} needs {name}, which is not installed"),
+        }
+    }
+}
+
+/// Lists the requirements of the question itself, without those of distributions, whose projects are not installed in any version.
+pub fn absent(question: &Question<'_>) -> Vec<Unmet> {
+    let walk = DependencyWalk::of(question);
+    let named = question.asked.iter().filter_map(|ask| {
+        let name = walk.counted(&ask.place, &ask.text, None).ok()??.name;
+        Some(Unmet { by: ask.place.clone(), name, found: None })
+    });
+    named.filter(|unmet| question.installed.get(&unmet.name).is_none()).collect()
+}
+
 /// Answers a question.
 pub fn answer(question: &Question<'_>) -> Satisfaction {
-    let mut walk = DependencyWalk { question, constraints: HashMap::new(), seen: HashSet::new(), open: Vec::new() };
-    walk.all().map_or_else(|answer| answer, Satisfaction::Yes)
+    DependencyWalk::of(question).all().map_or_else(|answer| answer, Satisfaction::Yes)
 }
 
 /// A required distribution, perhaps with one of its extras.
@@ -59,6 +90,10 @@ struct DependencyWalk<'a> {
 }
 
 impl<'a> DependencyWalk<'a> {
+    fn of(question: &'a Question<'a>) -> Self {
+        DependencyWalk { question, constraints: HashMap::new(), seen: HashSet::new(), open: Vec::new() }
+    }
+
     fn all(&mut self) -> Result<usize, Satisfaction> {
         let question = self.question;
         for ask in question.constraints {
@@ -66,18 +101,19 @@ impl<'a> DependencyWalk<'a> {
                 self.constraints.entry(constraint.name).or_default().push((&ask.place, constraint.source));
             }
         }
-        let mut count = 0;
+        let (mut count, mut doubt) = (0, None);
         for ask in question.asked {
-            if let Some(requirement) = self.counted(&ask.place, &ask.text, None)? {
-                count += 1;
-                self.take(&ask.place, requirement)?;
-            }
+            let taken = self.counted(&ask.place, &ask.text, None).and_then(|requirement| match requirement {
+                Some(requirement) => self.take(&ask.place, requirement).map(|()| 1),
+                None => Ok(0),
+            });
+            count += or_doubt(taken, &mut doubt)?;
         }
         let mut head = MetadataHead::default();
         while let Some((name, extra)) = self.open.pop() {
-            self.look_into(&name, extra.as_ref(), &mut head)?;
+            or_doubt(self.look_into(&name, extra.as_ref(), &mut head), &mut doubt)?;
         }
-        Ok(count)
+        doubt.map_or(Ok(count), Err)
     }
 
     /// Evaluates the requirements of a distribution, each of which has to be understood.
@@ -109,12 +145,12 @@ impl<'a> DependencyWalk<'a> {
     fn take(&mut self, who: &str, requirement: Requirement) -> Result<(), Satisfaction> {
         let name = &requirement.name;
         let Some(found) = self.question.installed.get(name) else {
-            return Err(Satisfaction::No(format!("{who} needs {name}, which is not installed")));
+            return Err(unmet(who, name, None));
         };
         if found.ambiguous {
             return Err(unknown(who, &format!("{name}, which is installed twice")));
         }
-        if !(self.question.stays)(name) {
+        if !(self.question.stays)(found) {
             fits(who, found, &requirement.source)?;
             let constraints = self.constraints.get(name).map(Vec::as_slice).unwrap_or_default();
             constraints.iter().try_for_each(|(place, source)| fits(place, found, source))?;
@@ -145,9 +181,24 @@ fn has_version(who: &str, found: &Distribution, specifiers: &Specifiers) -> Resu
     let version = found.version.as_ref().ok_or_else(|| unknown(who, &format!("the version of {name}")))?;
     match specifiers.contains(version) {
         Some(true) => Ok(()),
-        Some(false) => Err(Satisfaction::No(format!("{who} needs another {name} than {version}"))),
+        Some(false) => Err(unmet(who, name, Some(version))),
         None => Err(unknown(who, &format!("whether {version} is the {name} that is asked for"))),
     }
+}
+
+/// Passes on what is not satisfied, and keeps the first doubt for later: what is not satisfied says more than what is not understood.
+fn or_doubt<T: Default>(taken: Result<T, Satisfaction>, doubt: &mut Option<Satisfaction>) -> Result<T, Satisfaction> {
+    match taken {
+        Err(Satisfaction::Unknown(why)) => {
+            doubt.get_or_insert(Satisfaction::Unknown(why));
+            Ok(T::default())
+        }
+        taken => taken,
+    }
+}
+
+fn unmet(who: &str, name: &Name, found: Option<&Version>) -> Satisfaction {
+    Satisfaction::No(Box::new(Unmet { by: who.to_owned(), name: name.clone(), found: found.cloned() }))
 }
 
 fn unknown(who: &str, what: &str) -> Satisfaction {

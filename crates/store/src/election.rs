@@ -34,20 +34,26 @@ pub(super) enum ElectionStep {
     Alone(FailedAttempt),
     /// Try to get the lease.
     Build,
-    /// Take this lease away from a dead builder.
+    /// Follow the dead builder of this lease.
     TakeOver(Vec<u8>),
     /// Take the next snapshot after so long.
     Wait(Duration),
 }
 
 /// The view of one waiting start.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Election {
+    stale: Duration,
     /// The last seen lease, and the time since when it has been unchanged.
     seen: Option<(Vec<u8>, Duration)>,
 }
 
 impl Election {
+    /// Begins an election in which a lease that did not change for so long is a dead builder's.
+    pub(super) fn after(stale: Duration) -> Self {
+        Election { stale, seen: None }
+    }
+
     /// Decides the next step; `now` is a monotonic time.
     pub(super) fn step(&mut self, now: Duration, snapshot: Snapshot) -> ElectionStep {
         match snapshot.failed {
@@ -63,7 +69,7 @@ impl Election {
             Some((known, since)) if *known == lease => *since,
             _ => now,
         };
-        if snapshot.orphaned || now.saturating_sub(since) >= STALE {
+        if snapshot.orphaned || now.saturating_sub(since) >= self.stale {
             self.seen = None;
             return ElectionStep::TakeOver(lease);
         }

@@ -4,20 +4,20 @@ use super::archive;
 use super::archive::ArchiveManifest;
 use super::election::Snapshot;
 use super::error::StoreError;
-use super::failed::{self, FailedAttempt, FailureMessage};
+use super::failed::FailedAttempt;
 use super::garbage::{self, RemovedFile};
 use super::lease::{self, Lease, LeaseOwner};
 use super::names::EntryNames;
 use super::pack;
 use super::packed::Packed;
+use super::shared_work::{SharedWork, put};
 use super::store_dir::{StoreDir, UNFINISHED};
 use nix::fcntl::AT_FDCWD;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::untrusted::{self, Owners};
-use tempfile::NamedTempFile;
 
 /// The shortest interval between two records of a use.
 const TOUCH: Duration = Duration::from_secs(600);
@@ -41,7 +41,8 @@ pub struct StoreEntry {
     pub limit: u64,
     /// The age at which an environment is built anew.
     pub age: Option<Duration>,
-    store_dir: StoreDir,
+    /// The building, which one start does for all.
+    pub work: SharedWork,
 }
 
 /// The state of an entry.
@@ -91,8 +92,13 @@ impl StoreEntry {
         // The file is made only where none has this name: following a dangling link would make a file elsewhere.
         let tag = untrusted::create(AT_FDCWD, &directory.join(TAG.0), 0o644);
         let _ = tag.and_then(|mut tag| tag.write_all(TAG.1.as_bytes()));
-        let (names, store_dir) = (EntryNames::of(directory, &key), StoreDir::of(directory));
-        Ok(StoreEntry { directory: directory.to_owned(), names, key, limit, age, store_dir })
+        let (names, work) = (EntryNames::of(directory, &key), SharedWork::of(directory, &key));
+        Ok(StoreEntry { directory: directory.to_owned(), names, key, limit, age, work })
+    }
+
+    /// Returns the facts about the store's file system.
+    fn store_dir(&self) -> &StoreDir {
+        self.work.store_dir()
     }
 
     /// Looks for the environment; without it, takes a snapshot for the election.
@@ -103,17 +109,11 @@ impl StoreEntry {
         if let Some(packed) = self.packed()? {
             return Ok(Found::Packed(packed));
         }
-        if let Some(errno) = self.store_dir.closed {
-            return Err(StoreError::Closed(errno));
-        }
-        let unusable = |error| StoreError::File(self.names.lease.clone(), error);
-        let lease = lease::look(&self.names.lease, &self.store_dir).map_err(unusable)?;
-        let orphaned = lease.as_deref().and_then(lease::read).is_some_and(|owner| owner.is_dead());
-        Ok(Found::Missing(Snapshot { failed: self.failed(), lease, orphaned }))
+        Ok(Found::Missing(self.work.snapshot()?))
     }
 
     /// Opens the environment. A damaged one counts as missing, so that the next one replaces it.
-    fn packed(&self) -> Result<Option<Packed>, StoreError> {
+    pub(super) fn packed(&self) -> Result<Option<Packed>, StoreError> {
         let unusable = |error| StoreError::File(self.names.packed.clone(), error);
         let opened = untrusted::open(AT_FDCWD, &self.names.packed, Owners::Anyone);
         let (found, mut file) = match opened.and_then(|file| Ok((file.metadata()?, file))) {
@@ -121,33 +121,25 @@ impl StoreEntry {
             Err(error) if lease::is_gone(&error) => return Ok(None),
             Err(error) => return Err(unusable(error.into())),
         };
-        self.store_dir.believes(&found).map_err(unusable)?;
-        if self.age.is_some_and(|age| self.store_dir.age(&found) >= age) {
+        self.store_dir().believes(&found).map_err(unusable)?;
+        if self.age.is_some_and(|age| self.store_dir().age(&found) >= age) {
             return Ok(None);
         }
         let index = archive::index(&mut file).ok().filter(|index| index.manifest.key == self.key);
         Ok(index.map(|index| Packed { index, file }))
     }
 
-    /// Checks for an environment whose contents cannot be used.
-    pub(super) fn is_bad(&self) -> bool {
-        !matches!(self.packed(), Ok(Some(_)))
-    }
-
-    /// Returns a failed attempt that still counts.
-    fn failed(&self) -> Option<FailedAttempt> {
-        let file = untrusted::open(AT_FDCWD, &self.names.failed, Owners::Anyone).ok()?;
-        let found = file.metadata().ok()?;
-        let counts = self.store_dir.believes(&found).is_ok() && self.store_dir.age(&found) < failed::HOLDS;
-        failed::read(&untrusted::read_all(&file, failed::MAX).ok()?).filter(|_| counts)
+    /// Returns the age of an environment by the clock of its file system, whatever its builder's clock says.
+    pub fn age_of(&self, packed: &Packed) -> Duration {
+        packed.file.metadata().map_or(Duration::ZERO, |found| self.store_dir().age(&found))
     }
 
     /// Records a use, which protects the environment from garbage collection. A new file replaces the old one, which may be another user's
     /// link to a file of this user.
     pub(super) fn touch(&self) {
-        let is_recent = |used: fs::Metadata| used.is_file() && self.store_dir.age(&used) < TOUCH;
+        let is_recent = |used: fs::Metadata| used.is_file() && self.store_dir().age(&used) < TOUCH;
         let recent = fs::symlink_metadata(&self.names.used).is_ok_and(is_recent);
-        if recent || self.store_dir.closed.is_some() {
+        if recent || self.store_dir().closed.is_some() {
             return;
         }
         let new = temporary::make(&self.directory, UNFINISHED);
@@ -173,41 +165,15 @@ impl StoreEntry {
         };
         pack::pack(root, files, manifest, BufWriter::new(new.as_file_mut()), &mut tell)?;
         let packed = new.as_file().metadata()?.len();
-        self.put(new, &self.names.packed)?;
-        let _ = fs::remove_file(&self.names.failed);
+        put(new, &self.names.packed)?;
+        self.work.succeed();
         self.touch();
         Ok(PublishedSize { plain, packed })
-    }
-
-    /// Gives a file its final name, durably.
-    fn put(&self, new: NamedTempFile, name: &Path) -> io::Result<()> {
-        temporary::publish(new, name, 0o644, true)?;
-        // An NFS server that gets a rename twice answers that there was nothing to rename, so the existing file decides.
-        File::open(&self.directory)?.sync_all()
     }
 
     /// Removes environments until the rest is within the limit, and files of killed starts.
     pub fn prune(&self) -> Vec<RemovedFile> {
         garbage::prune(&self.directory, self.limit, None, false)
-    }
-
-    /// Leaves a marker that the environment cannot be built.
-    pub fn fail(&self, permanent: bool, message: FailureMessage) {
-        self.leave(&FailedAttempt::new(permanent, message, &LeaseOwner::this().host, self.failed().as_ref()));
-    }
-
-    /// Leaves a marker that each start has to build the environment for itself.
-    pub fn fail_to_share(&self, why: &str) {
-        self.leave(&FailedAttempt::alone(why, &LeaseOwner::this().host));
-    }
-
-    /// Writes a marker. Without it the other starts try for themselves.
-    fn leave(&self, failed: &FailedAttempt) {
-        let _ = serde_json::to_vec(failed).map_err(io::Error::other).and_then(|json| {
-            let mut new = temporary::make(&self.directory, UNFINISHED)?;
-            new.write_all(&json)?;
-            self.put(new, &self.names.failed)
-        });
     }
 
     /// Removes a damaged environment, if this user is allowed to.
@@ -222,7 +188,7 @@ impl StoreEntry {
             Ok(Found::Packed(Packed { index, file })) => {
                 let found = file.metadata().ok();
                 let (age, bytes) =
-                    found.map_or_else(Default::default, |found| (self.store_dir.age(&found), found.len()));
+                    found.map_or_else(Default::default, |found| (self.store_dir().age(&found), found.len()));
                 return EntryState::There(index.manifest, age, bytes);
             }
             Err(error) => return EntryState::Bad(error),

@@ -1,14 +1,18 @@
 //! Marks that a start builds an environment: one small file, made by the first start, whose bytes change while its owner lives. `election`
-//! decides which start builds; correctness never depends on this file.
+//! decides which start builds.
+//!
+//! A dead builder's file is never moved or replaced, since a start that is late could then do that to a living one's. It stays, and one
+//! start makes the file that follows it, whose name holds the dead one's id. So the leases are a chain, and its last one counts. Only the
+//! owner of the last one removes the chain.
 
 use super::digest::{Digest, short};
 use super::error::FileError;
-use super::store_dir::StoreDir;
+use super::store_dir::{StoreDir, UNFINISHED};
 use nix::fcntl::AT_FDCWD;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use sys::untrusted::{self, Owners};
@@ -70,10 +74,13 @@ fn kernel(name: &str) -> String {
     fs::read_to_string(Path::new("/proc/sys/kernel").join(name)).unwrap_or_default().trim().to_owned()
 }
 
-/// Identifies the boot and the PID namespace, outside of which a process id means nothing.
+/// Identifies the boot and the PID namespace, outside of which a process id means nothing, and the time namespace, outside of which the
+/// time of its beginning means nothing. A machine that was copied while it ran has the same boot, and perhaps another name.
 fn space() -> String {
     match (kernel("random/boot_id"), proc::pid_namespace()) {
-        (boot, Some(pids)) if !boot.is_empty() => format!("{boot} {pids}"),
+        (boot, Some(pids)) if !boot.is_empty() => {
+            format!("{boot} {pids} {} {}", proc::time_namespace().unwrap_or_default(), kernel("hostname"))
+        }
         _ => String::new(),
     }
 }
@@ -83,11 +90,15 @@ pub fn read(bytes: &[u8]) -> Option<LeaseOwner> {
     serde_json::from_slice(bytes.trim_ascii_end()).ok()
 }
 
-/// Reads the bytes of a lease; `None` if there is no lease.
+/// Reads the bytes of the lease that counts, which is the last of a chain; `None` if there is no lease.
 ///
 /// # Errors
-/// Returns why the file cannot be read, or whose it is.
-pub(super) fn look(path: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, FileError> {
+/// Returns why a file cannot be read, or whose it is.
+pub(super) fn look(root: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, FileError> {
+    Ok(chain(root, store_dir)?.pop().map(|(_, bytes)| bytes))
+}
+
+fn look_at(path: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, FileError> {
     let opened = untrusted::open(AT_FDCWD, path, Owners::Anyone).and_then(|file| Ok((file.metadata()?, file)));
     let (found, file) = match opened {
         Err(error) if is_gone(&error) => return Ok(None),
@@ -105,102 +116,110 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::StaleNetworkFileHandle
 }
 
-fn bytes(mut file: &File) -> io::Result<Vec<u8>> {
+fn bytes(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.by_ref().take(LENGTH as u64).read_to_end(&mut bytes)?;
+    Read::take(file, LENGTH as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// One start's attempt to take over a dead builder's lease.
-#[derive(Debug, Default)]
-pub(super) struct Takeover {
-    claim: Option<Claim>,
-    left_to_another: Vec<u8>,
+/// Names the only lease that may follow another one. Of many starts that judge one lease, one can make this file; and the owner makes it
+/// itself when it ends, so that no late start can follow a lease that is given back.
+fn next(root: &Path, lease: &[u8]) -> PathBuf {
+    let mut digest = Digest::default();
+    match read(lease) {
+        // The rest of a lease changes while its owner lives.
+        Some(owner) => digest.add("owner", owner.id),
+        None => digest.add("lease", lease),
+    }
+    root.with_extension(format!("stale-next-{}", short(&digest.hex())))
 }
 
-impl Takeover {
-    /// Checks whether this start may take the lease away. It may not while another start is about to. If the same lease is judged a second
-    /// time, that other start is dead as well.
-    pub(super) fn may_begin(&mut self, lease: &Path, judged: &[u8]) -> bool {
-        if self.left_to_another == judged {
-            return true;
+/// The most leases in a chain; each is one dead builder.
+const CHAIN_MAX: usize = 100;
+
+/// Lists the leases from the first one on, with their bytes: each but the last is a dead builder's.
+fn chain(root: &Path, store_dir: &StoreDir) -> Result<Vec<(PathBuf, Vec<u8>)>, FileError> {
+    let (mut found, mut path) = (Vec::new(), root.to_owned());
+    while let Some(bytes) = look_at(&path, store_dir)?.filter(|_| found.len() < CHAIN_MAX) {
+        let following = next(root, &bytes);
+        found.push((std::mem::replace(&mut path, following), bytes));
+    }
+    Ok(found)
+}
+
+/// Makes a file that has its contents from the beginning; `None` if the name is taken. Link and exclusive creation are done by the server
+/// of a network file system, and one of many succeeds.
+fn make(path: &Path, bytes: &[u8]) -> io::Result<Option<File>> {
+    let mut new = temporary::make(path.parent().unwrap_or(Path::new(".")), UNFINISHED)?;
+    new.write_all(bytes)?;
+    new.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    new.as_file().sync_data()?;
+    let linked = fs::hard_link(new.path(), path);
+    // A server that answers twice says that its own link is in the way.
+    let is_ours = || new.as_file().metadata().is_ok_and(|found| found.nlink() == 2);
+    match linked {
+        Ok(()) => new.as_file().try_clone().map(Some),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_ours() => new.as_file().try_clone().map(Some),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(_) => make_without_links(path, bytes),
+    }
+}
+
+/// Does the same where a file system has no links: for a moment the file is empty.
+fn make_without_links(path: &Path, bytes: &[u8]) -> io::Result<Option<File>> {
+    match File::options().write(true).create_new(true).mode(0o644).open(path) {
+        Ok(file) => {
+            file.write_all_at(bytes, 0)?;
+            file.sync_data()?;
+            Ok(Some(file))
         }
-        self.claim = Claim::make(lease, judged);
-        if self.claim.is_none() {
-            self.left_to_another = judged.to_vec();
-        }
-        self.claim.is_some()
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-/// The marker that a start takes one dead builder's lease away. Without it, two starts that judge the same lease could both take a lease
-/// away. The second one would take away the first one's new lease, which an NFS client may confuse with the cached old one.
-#[derive(Debug)]
-struct Claim(PathBuf);
-
-impl Claim {
-    /// Creates the marker; `None` if another start was first, or if the directory is not writable.
-    fn make(lease: &Path, judged: &[u8]) -> Option<Self> {
-        let mut digest = Digest::default();
-        digest.add("lease", judged);
-        let path = lease.with_extension(format!("stale-claim-{}", short(&digest.hex())));
-        File::options().write(true).create_new(true).mode(0o644).open(&path).ok().map(|_| Claim(path))
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// A lease of this start, which is removed when it is dropped.
+/// A lease of this start, which is given back when it is dropped.
 #[derive(Debug)]
 pub struct Lease {
     file: File,
     path: PathBuf,
+    /// The first lease of the chain that this one ends.
+    root: PathBuf,
+    store_dir: StoreDir,
     owner: LeaseOwner,
     last: Instant,
-    /// The takeover that led to this lease. As long as its marker exists, no other start takes the same dead builder's lease away again.
-    takeover: Takeover,
 }
 
 impl Lease {
-    /// Creates the lease; `None` if another start was first.
+    /// Creates the first lease; `None` if another start was first.
     ///
     /// # Errors
     /// Fails if the store cannot be written.
-    pub(super) fn take(path: &Path, owner: LeaseOwner) -> io::Result<Option<Self>> {
-        let made = File::options().write(true).create_new(true).mode(0o644).open(path);
-        let file = match made {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut lease =
-            Lease { file, path: path.to_owned(), owner, last: Instant::now(), takeover: Takeover::default() };
-        lease.write()?;
-        Ok(Some(lease))
+    pub(super) fn take(root: &Path, owner: LeaseOwner, store_dir: &StoreDir) -> io::Result<Option<Self>> {
+        Self::make(root, root.to_owned(), owner, store_dir)
     }
 
-    /// Takes a dead builder's lease away, and puts back a lease other than the judged one.
-    pub(super) fn take_away(path: &Path, judged: &[u8], owner: &LeaseOwner) {
-        let aside = path.with_extension(format!("stale-{}", owner.id));
-        // Of several concurrent renames only one succeeds.
-        if fs::rename(path, &aside).is_err() {
-            return;
-        }
-        let moved = untrusted::open(AT_FDCWD, &aside, Owners::Anyone).and_then(|file| bytes(&file));
-        if moved.ok().as_deref() != Some(judged) {
-            // This fails if there is a new lease already; then two starts build, which does no harm.
-            let _ = fs::hard_link(&aside, path);
-        }
-        let _ = fs::remove_file(&aside);
+    /// Creates the lease that follows a dead builder's; `None` if another start was first, or if the judged lease is not the last one any
+    /// more.
+    ///
+    /// # Errors
+    /// Fails if the store cannot be written.
+    pub(super) fn follow(
+        root: &Path,
+        judged: &[u8],
+        owner: LeaseOwner,
+        store_dir: &StoreDir,
+    ) -> io::Result<Option<Self>> {
+        let Some(lease) = Self::make(root, next(root, judged), owner, store_dir)? else { return Ok(None) };
+        // The judged lease may have been given back meanwhile, with all that belongs to it.
+        let is_last = lease.chain().last().is_some_and(|(path, _)| *path == lease.path);
+        Ok(is_last.then_some(lease))
     }
 
-    /// Keeps the marker of a takeover for as long as the lease exists.
-    pub(super) fn keep(&mut self, takeover: Takeover) {
-        self.takeover = takeover;
+    fn make(root: &Path, path: PathBuf, owner: LeaseOwner, store_dir: &StoreDir) -> io::Result<Option<Self>> {
+        let Some(file) = make(&path, &bytes_of(&owner)?)? else { return Ok(None) };
+        let (root, store_dir) = (root.to_owned(), store_dir.clone());
+        Ok(Some(Lease { file, path, root, store_dir, owner, last: Instant::now() }))
     }
 
     /// Renews the lease with the current progress, but not more often than each `BEAT`.
@@ -212,7 +231,9 @@ impl Lease {
         self.owner.doing = doing().chars().take(100).collect();
         self.last = Instant::now();
         // A lease that cannot be renewed goes stale, and then another start builds as well.
-        let _ = self.write();
+        let _ = bytes_of(&self.owner)
+            .and_then(|bytes| self.file.write_all_at(&bytes, 0))
+            .and_then(|()| self.file.sync_data());
     }
 
     /// Returns the owner, which is this process.
@@ -220,122 +241,43 @@ impl Lease {
         &self.owner
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(&self.owner).map_err(io::Error::other)?;
-        bytes.resize(LENGTH, b' ');
-        self.file.write_all_at(&bytes, 0)?;
-        self.file.sync_data()
+    fn chain(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        chain(&self.root, &self.store_dir).unwrap_or_default()
+    }
+
+    /// Lists the files that this lease leaves: the chain that it closed, or only its own if that chain counts no more.
+    fn files(&self, closed: PathBuf) -> Vec<PathBuf> {
+        let is_own = |bytes: &[u8]| read(bytes).is_some_and(|found| found.id == self.owner.id);
+        let chain = self.chain();
+        match chain.iter().any(|(path, bytes)| *path == self.path && is_own(bytes)) {
+            true => chain.into_iter().map(|(path, _)| path).collect(),
+            false => [&self.path, &closed].into_iter().filter(|path| **path != self.root).cloned().collect(),
+        }
     }
 }
 
+fn bytes_of(owner: &LeaseOwner) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(owner).map_err(io::Error::other)?;
+    bytes.resize(LENGTH, b' ');
+    Ok(bytes)
+}
+
 impl Drop for Lease {
-    /// Removes the lease only if it still belongs to this start: another start may have taken it over.
+    /// Gives the lease back: takes the place of a follower, and removes the chain from its first lease on. If another start has followed,
+    /// because this one counted as dead, all is left to that one.
     fn drop(&mut self) {
-        let inode = |found: fs::Metadata| (found.dev(), found.ino());
-        let ours = self.file.metadata().map(inode).ok();
-        if ours.is_some() && ours == fs::symlink_metadata(&self.path).map(inode).ok() {
-            let _ = fs::remove_file(&self.path);
+        let end = LeaseOwner { id: format!("{}-end", self.owner.id), doing: "ending".to_owned(), ..self.owner.clone() };
+        let Ok(own) = bytes_of(&self.owner) else { return };
+        let closed = next(&self.root, &own);
+        if !bytes_of(&end).and_then(|bytes| make(&closed, &bytes)).is_ok_and(|made| made.is_some()) {
+            return;
         }
+        // Without its first lease a chain counts no more, so that lease goes first. Each file goes once: the next start may make a first
+        // lease right behind this.
+        self.files(closed).iter().for_each(|file| _ = fs::remove_file(file));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::error::causes;
-    use super::*;
-    use proptest::prelude::*;
-
-    fn look(path: &Path) -> Option<Vec<u8>> {
-        super::look(path, &StoreDir::of(path.parent().unwrap())).unwrap()
-    }
-
-    #[test]
-    fn a_lease_that_is_another_users_a_link_or_a_pipe_is_told_and_not_waited_for() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, store_dir) = (dir.path().join("a.lease"), StoreDir::of(dir.path()));
-        let told = || causes(&super::look(&path, &store_dir).unwrap_err());
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
-        assert_eq!(told(), "it cannot be read: it is not a regular file");
-        fs::remove_file(&path).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-        assert_eq!(told(), "it cannot be read: it is a symbolic link");
-        fs::remove_file(&path).unwrap();
-        if nix::unistd::geteuid().is_root() {
-            fs::write(&path, "{}").unwrap();
-            std::os::unix::fs::chown(&path, Some(4321), None).unwrap();
-            assert_eq!(told(), "it belongs to user 4321");
-        }
-    }
-
-    fn owner(id: &str) -> LeaseOwner {
-        LeaseOwner { id: id.into(), ..LeaseOwner::this() }
-    }
-
-    #[test]
-    fn one_of_two_gets_it_and_it_is_given_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.lease");
-        let lease = Lease::take(&path, owner("one")).unwrap().unwrap();
-        assert!(Lease::take(&path, owner("two")).unwrap().is_none());
-        assert_eq!(read(&look(&path).unwrap()), Some(lease.owner().clone()));
-        drop(lease);
-        assert!(Lease::take(&path, owner("two")).unwrap().is_some());
-    }
-
-    #[test]
-    fn its_bytes_change_while_its_owner_lives() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.lease");
-        let mut lease = Lease::take(&path, owner("one")).unwrap().unwrap();
-        let before = look(&path).unwrap();
-        lease.beat(|| "too early".to_owned());
-        assert_eq!(look(&path).unwrap(), before);
-        lease.last -= BEAT;
-        lease.beat(|| "installing (3 packages)".to_owned());
-        assert_eq!(read(&look(&path).unwrap()).unwrap().doing, "installing (3 packages)");
-    }
-
-    #[test]
-    fn a_lease_that_was_judged_dead_goes_and_another_stays_its_owners() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.lease");
-        let dead = Lease::take(&path, owner("dead")).unwrap().unwrap();
-        let judged = look(&path).unwrap();
-        Lease::take_away(&path, &judged, &owner("two"));
-        let alive = Lease::take(&path, owner("two")).unwrap().unwrap();
-        // A slow start judges the old lease, although its owner was alive after all.
-        Lease::take_away(&path, &judged, &owner("three"));
-        drop(dead);
-        assert_eq!(read(&look(&path).unwrap()), Some(alive.owner().clone()));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn one_of_two_takes_a_dead_builders_lease_over_until_the_other_judges_it_once_more() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.lease");
-        let (mut first, mut second) = (Takeover::default(), Takeover::default());
-        assert!(first.may_begin(&path, b"dead"));
-        assert!(!second.may_begin(&path, b"dead") && second.may_begin(&path, b"dead"));
-        let mut lease = Lease::take(&path, owner("one")).unwrap().unwrap();
-        lease.keep(first);
-        assert!(!Takeover::default().may_begin(&path, b"dead") && Takeover::default().may_begin(&path, b"another"));
-        drop(lease);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn of_a_process_here_it_is_known_whether_it_lives() {
-        let alive = LeaseOwner::this();
-        assert!(!alive.is_dead());
-        assert!(LeaseOwner { began: alive.began + 1, ..alive.clone() }.is_dead());
-        assert!(!LeaseOwner { space: "another machine".into(), began: 1, ..alive }.is_dead());
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert!(read(&bytes).is_none());
-        }
-    }
-}
+#[path = "lease/tests.rs"]
+mod tests;

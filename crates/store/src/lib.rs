@@ -19,13 +19,15 @@ mod names;
 mod pack;
 mod packed;
 mod queue;
+mod shared_work;
 mod store_dir;
 mod unpack;
 
-pub use answer::{StoreAnswer, WaitEvent};
+pub use answer::StoreAnswer;
 pub use entry::{EntryState, PublishedSize, StoreEntry};
 pub use error::{FileError, StoreError};
 pub use garbage::{GarbageCandidate, RemovedFile, RemovedKind, chosen, inventory, prune};
 pub use names::EntryNames;
 pub use packed::Packed;
+pub use shared_work::{SharedWork, WaitEvent, WorkAnswer};
 pub use unpack::below;

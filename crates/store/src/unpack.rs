@@ -30,13 +30,16 @@ const AHEAD: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct UnpackState {
     files: Vec<PathBuf>,
+    /// The directories, each after the one that it is in.
+    directories: Vec<PathBuf>,
     bytes: u64,
 }
 
 impl UnpackState {
-    /// Removes the files and directories again.
+    /// Removes the files and directories again. An empty directory of metadata would be a package without a version.
     pub(super) fn undo(&self) {
         self.files.iter().for_each(|file| _ = fs::remove_file(file));
+        self.directories.iter().rev().for_each(|directory| _ = fs::remove_dir(directory));
     }
 }
 
@@ -100,7 +103,8 @@ fn entries(stream: &mut Stream, root: &Path, made: &mut UnpackState, tell: &mut 
                 let short_name = header.path_bytes();
                 let name = if long_name.is_empty() { &short_name } else { long_name.as_slice() };
                 let name = below(name).ok_or_else(|| refused("a name in it leads elsewhere"))?;
-                let mut file = way.make(name, header.mode()?)?;
+                let mut file =
+                    way.make(name, header.mode()?, &mut |directory| made.directories.push(root.join(directory)))?;
                 made.files.push(root.join(name));
                 made.bytes = made.bytes.saturating_add(size);
                 stream.write(size, &mut file)?;
@@ -144,8 +148,9 @@ impl OpenPath {
     }
 
     /// Creates one file. An existing file is removed first: it may be a link, or another name of a file in a cache.
-    fn make(&mut self, path: &Path, mode: u32) -> io::Result<File> {
-        let directory = self.to(path.parent().unwrap_or(Path::new("")))?;
+    /// `tell` gets each directory that is made on the way.
+    fn make(&mut self, path: &Path, mode: u32, tell: &mut dyn FnMut(&Path)) -> io::Result<File> {
+        let directory = self.to(path.parent().unwrap_or(Path::new("")), tell)?;
         let name = path.file_name().unwrap_or_default();
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let make = || openat(directory, name, flags, Mode::from_bits_truncate(mode & 0o777));
@@ -160,23 +165,25 @@ impl OpenPath {
     }
 
     /// Opens a directory, which is made if need be.
-    fn to(&mut self, directory: &Path) -> io::Result<&File> {
+    fn to(&mut self, directory: &Path, tell: &mut dyn FnMut(&Path)) -> io::Result<&File> {
         let known = self.open.iter().zip(directory.iter()).take_while(|((open, _), part)| open == part).count();
         self.open.truncate(known);
         for part in directory.iter().skip(known) {
             let here = self.open.last().map_or(&self.root, |(_, file)| file);
-            let next = entered(here, part)?;
+            let made = || tell(&self.open.iter().map(|(open, _)| open.as_os_str()).chain([part]).collect::<PathBuf>());
+            let next = entered(here, part, made)?;
             self.open.push((part.to_owned(), next));
         }
         Ok(self.open.last().map_or(&self.root, |(_, file)| file))
     }
 }
 
-fn entered(here: &File, name: &OsStr) -> io::Result<File> {
+fn entered(here: &File, name: &OsStr, made: impl FnOnce()) -> io::Result<File> {
     let open = || openat(here.as_fd(), name, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     let opened = match open() {
         Err(Errno::ENOENT) => {
             mkdirat(here.as_fd(), name, Mode::from_bits_truncate(0o777))?;
+            made();
             open()
         }
         opened => opened,

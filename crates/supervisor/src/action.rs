@@ -53,12 +53,23 @@ pub enum Action {
     NameKilled,
     /// Asks the helpers to finish.
     EndHelpers,
+    /// Ends an upload whose time is up.
+    EndUpload,
     /// Prepares and runs the workload once more.
     Begin,
     /// Starts this sidecar.
     BeginSidecar(usize),
     /// Sends SIGKILL to the leftover processes of the sidecars.
     KillSidecars,
+    /// Has a helper write the end of the attempt to the history, after lines that have waited.
+    WriteEnd {
+        /// The exit code.
+        code: u8,
+        /// No run follows, because the training is complete or its restarts are used up.
+        over: bool,
+        /// The lines that have waited.
+        waiting: String,
+    },
     /// Reports the end with this code before the container ends.
     Account(u8),
     /// Ends with this code.

@@ -105,6 +105,11 @@ impl CheckpointRequests {
         fresh
     }
 
+    /// Returns the newest checkpoint that this run completed, and when PID 1 learnt of it.
+    pub(crate) fn completed(&self) -> Option<(&SavedCheckpoint, Clock)> {
+        Some((self.newest.as_ref()?, self.fresh_at?))
+    }
+
     /// Returns whether a new checkpoint was completed after this time.
     pub fn saved_since(&self, at: Clock) -> bool {
         self.fresh_at.is_some_and(|fresh| fresh >= at)

@@ -13,6 +13,7 @@ use super::guard::keep_turning;
 use super::handover_reader::HandoverReader;
 use super::helpers::{self, Helpers};
 use super::idle_work::IdleWork;
+use super::log::Log;
 use super::log_words;
 use super::memory_kills::MemoryKills;
 use super::requests::Requests;
@@ -157,7 +158,7 @@ impl EventLoop {
         }
         for helper in std::mem::take(&mut self.wanted) {
             if let Err(errno) = self.helpers.start(&helper, &self.state.policy, child_mains, self.now) {
-                self.failures.tell(self.log(), helpers::name(&helper), errno);
+                self.failures.tell(Log::of(&self.state.policy.report), helpers::name(&helper), errno);
             }
         }
         if std::mem::take(&mut self.begin) {
@@ -220,7 +221,7 @@ impl EventLoop {
     /// Notes a failed system call, which is made again after a pause.
     fn unanswered(&mut self, call: &'static str, errno: Errno) {
         self.failures.again(self.now);
-        self.failures.tell(self.log(), call, errno);
+        self.failures.tell(Log::of(&self.state.policy.report), call, errno);
     }
 
     fn listen(&mut self) {

@@ -2,7 +2,7 @@
 
 use super::killed_preparation::KilledPreparation;
 use super::stop_plan::{StopCircumstance, StopPlan};
-use protocol::exit_code::Exit;
+use protocol::exit_code::{Exit, FailureFamily};
 use protocol::handover::{ExitPolicy, WorkloadKind};
 use sys::Signal;
 use sys::process::Ended;
@@ -28,6 +28,8 @@ pub(crate) struct ExitAccount {
     pub plain: bool,
     /// The workload was ended because it hung.
     pub aborted: bool,
+    /// A checkpoint is missing in the mirror; `true` if another writer is at work there.
+    pub unmirrored: Option<bool>,
 }
 
 /// Returns the exit code of the container.
@@ -44,7 +46,17 @@ pub(crate) fn code(account: &ExitAccount, policy: &ExitPolicy) -> u8 {
         _ if account.aborted && own == 0 => Exit::Signal(Signal::ABRT.number()).code(),
         _ => own,
     };
+    let code = if code == 0 { artefact(account) } else { code };
     policy.map.iter().find(|(from, _)| *from == code).map_or(code, |(_, to)| *to)
+}
+
+/// Returns the code of a success, which is none without its artefact.
+fn artefact(account: &ExitAccount) -> u8 {
+    match account.unmirrored.filter(|_| account.kind == WorkloadKind::Train) {
+        None => 0,
+        Some(false) => Exit::Transient(FailureFamily::Output).code(),
+        Some(true) => Exit::Permanent(FailureFamily::Output).code(),
+    }
 }
 
 fn stopped(account: &ExitAccount, policy: &ExitPolicy, stop: StopPlan, own: u8) -> u8 {
@@ -68,6 +80,21 @@ fn stopped(account: &ExitAccount, policy: &ExitPolicy, stop: StopPlan, own: u8) 
             stop_code.unwrap_or(own)
         }
         _ => own,
+    }
+}
+
+/// Returns whether a training was stopped in good order and is not complete, so that its engine may start it again.
+///
+/// Ctrl-C is a person's wish to end it.
+pub(crate) fn stopped_in_good_order(account: &ExitAccount, policy: &ExitPolicy) -> bool {
+    let Some(stop) = account.stop.filter(|stop| stop.arrived.signal != Signal::INT) else { return false };
+    let unfit = account.kind != WorkloadKind::Train || account.timed_out || account.complete || account.plain;
+    match (stop.met, account.ended) {
+        _ if unfit => false,
+        (StopCircumstance::Preparing | StopCircumstance::BetweenRuns, Some(_)) => true,
+        (StopCircumstance::Running, Some(Ended::Killed(_))) if account.killed => false,
+        (StopCircumstance::Running, Some(ended)) => in_good_order(ended, stop.signal, policy),
+        _ => false,
     }
 }
 
@@ -101,6 +128,7 @@ mod tests {
             complete: false,
             plain: false,
             aborted: false,
+            unmirrored: None,
         }
     }
 
@@ -175,6 +203,16 @@ mod tests {
         let met = stop(Signal::INT).map(|stop| StopPlan { met: StopCircumstance::Preparing, ..stop });
         let account = ran(Ended::Killed(Signal::TERM), met);
         assert_eq!(code(&account, &ExitPolicy::default()), 130);
+    }
+
+    #[test]
+    fn a_training_without_its_artefact_in_the_mirror_is_no_success() {
+        let lost = |own, refused| ExitAccount { unmirrored: Some(refused), ..ran(Ended::Exited(own), None) };
+        let codes = [lost(0, false), lost(0, true), lost(7, false)].map(|account| code(&account, &train()));
+        assert_eq!(codes, [213, 113, 7]);
+        let stopped = ExitAccount { stop: stop(Signal::TERM), ..lost(0, false) };
+        assert_eq!(code(&stopped, &train()), 143);
+        assert_eq!(code(&lost(0, false), &ExitPolicy { map: vec![(213, 0)], ..train() }), 0);
     }
 
     #[test]

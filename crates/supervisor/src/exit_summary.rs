@@ -5,7 +5,7 @@ use super::killed_preparation::KilledPreparation;
 use super::log_words;
 use super::memory_kills::MemoryKills;
 use super::state::State;
-use protocol::handover::{Level, SavedCheckpoint};
+use protocol::handover::{Level, MirrorState, SavedCheckpoint};
 use protocol::units;
 use serde::Serialize;
 use sys::Signal;
@@ -30,8 +30,14 @@ pub(crate) struct ExitSummary {
     pub memory_kills: u64,
     /// /dev/shm was full when a process died of SIGBUS.
     pub shm_full: bool,
+    /// Requirements that were not installed, where the workload ended as Python does without a module.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_alone: Option<String>,
     /// The newest complete checkpoint, and its age in seconds, which is negative where its time is ahead of the clock.
     pub checkpoint: Option<(SavedCheckpoint, f64)>,
+    /// What of the checkpoints is in the mirror.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorState>,
     /// A checkpoint directory was watched, and no checkpoint in it is newer than the stop.
     pub nothing_saved: bool,
     /// Seconds of preparing.
@@ -64,10 +70,12 @@ impl ExitSummary {
             complete: state.is_complete(),
             memory_kills: kills,
             shm_full: bus && shm_is_full(),
+            left_alone: state.perhaps_missed().map(str::to_owned),
             checkpoint: state.checkpoints().newest.clone().map(|saved| {
                 let age = crate::state_dir::unix_now() - saved.modified;
                 (saved, age)
             }),
+            mirror: state.mirror().filter(|_| state.ran()).cloned(),
             nothing_saved: state.saved_nothing_since_stop(),
             prepared_s: times.prepared.as_secs_f64(),
             ran_s: times.ran.as_secs_f64(),
@@ -80,7 +88,8 @@ impl ExitSummary {
 
     /// Returns the level of the last line: whether something was lost or ran short.
     pub(crate) fn level(&self) -> Level {
-        let failure = self.nothing_saved || self.memory_kills > 0 || self.shm_full;
+        let unmirrored = self.mirror.as_ref().is_some_and(|mirror| !mirror.complete);
+        let failure = self.nothing_saved || unmirrored || self.memory_kills > 0 || self.shm_full;
         let level = if failure { Level::Warn } else { Level::Info };
         self.prepare_killed.map_or(level, |killed| killed.max(level))
     }
@@ -94,9 +103,11 @@ impl ExitSummary {
         }
         parts.extend(self.out_of_memory());
         if self.shm_full {
-            parts.push("/dev/shm is full (docker run --shm-size=8g, or --ipc=host)".into());
+            parts.push("/dev/shm is full (start with a larger one, or with the host's)".into());
         }
+        parts.extend(self.left_alone.iter().map(|what| format!("if a module was missing: not installed was {what}")));
         parts.extend(self.checkpoint_words());
+        parts.extend(self.mirror_words());
         parts.push(self.times());
         if self.how != log_words::how(Ended::Exited(self.exit_code)) {
             parts.push(format!("ends with {}", self.exit_code));
@@ -123,6 +134,25 @@ impl ExitSummary {
         }
     }
 
+    /// Returns what is where.
+    fn mirror_words(&self) -> Option<String> {
+        let mirror = self.mirror.as_ref()?;
+        let name = |step: Option<u64>, path: &str| {
+            step.map_or_else(|| path.escape_debug().to_string(), |step| format!("step {step}"))
+        };
+        let up_to = mirror.newest.as_ref().map(|there| name(there.step, &there.path));
+        let there = up_to.map_or_else(|| "nothing is mirrored".into(), |what| format!("mirrored up to {what}"));
+        let Some((newest, _)) = self.checkpoint.as_ref().filter(|_| !mirror.complete) else { return Some(there) };
+        let what = name(newest.step, &newest.path);
+        let place = newest.path.rsplit_once('/').map_or("this node", |(place, _)| place);
+        let how = match &mirror.going {
+            Some(going) if going.checkpoint.path == newest.path => format!(": {} % uploaded", going.percent()),
+            _ => String::new(),
+        };
+        let why = mirror.failed.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+        Some(format!("{there}; {what} ({}) is only in {}{how}{why}", units::size(newest.size), place.escape_debug()))
+    }
+
     fn times(&self) -> String {
         let words = |seconds: f64| log_words::seconds(std::time::Duration::from_secs_f64(seconds));
         let stopping = self.stopping_s.map_or(String::new(), |stopping| format!(", stopping took {}", words(stopping)));
@@ -130,7 +160,8 @@ impl ExitSummary {
     }
 }
 
-fn how(state: &State) -> String {
+/// Returns how the main process ended, in words.
+pub(crate) fn how(state: &State) -> String {
     match (state.prepare_killed(), state.ended()) {
         (Some(killed), _) => killed.words(),
         (None, Some(ended)) => log_words::how(ended),
@@ -145,6 +176,7 @@ fn shm_is_full() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::handover::{Mirrored, Upload};
 
     fn summary(how: &str, exit_code: u8) -> ExitSummary {
         ExitSummary {
@@ -154,7 +186,9 @@ mod tests {
             stopped_by: None,
             memory_kills: 0,
             shm_full: false,
+            left_alone: None,
             checkpoint: None,
+            mirror: None,
             nothing_saved: false,
             prepared_s: 1.86,
             ran_s: 754.0,
@@ -174,13 +208,35 @@ mod tests {
         };
         let saved =
             SavedCheckpoint { path: "/out/step-276.pt".to_owned(), step: Some(276), ..SavedCheckpoint::default() };
+        let mirrored = |step| Mirrored { path: format!("/out/step-{step}.pt"), step: Some(step) };
+        let going = Upload { checkpoint: mirrored(276), size: 100, left: 38 };
         let lines = [
             summary("exit code 0", 0),
             ExitSummary { checkpoint: Some((saved.clone(), 3.4)), ..stopped("exit code 0", 143) },
-            ExitSummary { checkpoint: Some((saved, 3600.0)), nothing_saved: true, ..stopped("killed by SIGKILL", 137) },
+            ExitSummary {
+                checkpoint: Some((saved.clone(), 3600.0)),
+                nothing_saved: true,
+                ..stopped("killed by SIGKILL", 137)
+            },
             ExitSummary { nothing_saved: true, ..stopped("exit code 1", 1) },
             ExitSummary { memory_kills: 2, ..summary("killed by SIGKILL", 137) },
             ExitSummary { shm_full: true, ..summary("killed by SIGBUS", 135) },
+            ExitSummary {
+                checkpoint: Some((saved.clone(), 3.4)),
+                mirror: Some(MirrorState { newest: Some(mirrored(200)), going: Some(going), ..MirrorState::default() }),
+                ..stopped("exit code 0", 143)
+            },
+            ExitSummary {
+                checkpoint: Some((saved.clone(), 3.4)),
+                mirror: Some(MirrorState { failed: Some("no answer".to_owned()), ..MirrorState::default() }),
+                ..summary("exit code 0", 213)
+            },
+            ExitSummary {
+                checkpoint: Some((saved.clone(), 3.4)),
+                mirror: Some(MirrorState { newest: Some(mirrored(276)), complete: true, ..MirrorState::default() }),
+                ..summary("exit code 0", 0)
+            },
+            ExitSummary { left_alone: Some("/code/src/requirements.txt".into()), ..summary("exit code 1", 1) },
         ];
         insta::assert_snapshot!(lines.map(|summary| summary.words()).join("\n"));
     }

@@ -18,7 +18,7 @@ pub(crate) struct Failures {
 
 impl Failures {
     /// Logs a failure that needs no repetition.
-    pub(crate) fn tell(&mut self, log: Log, what: &'static str, errno: Errno) {
+    pub(crate) fn tell(&mut self, log: Log<'_>, what: &'static str, errno: Errno) {
         if !self.told.contains(&(what, errno)) {
             self.told.push((what, errno));
             log.write(Level::Warn, &format!("{what} failed: {}", protocol::errno::words(errno)));

@@ -100,7 +100,7 @@ pub(crate) fn link() -> Option<BorrowedFd<'static>> {
 ///
 /// The front never leaves before the supervisor, so it was killed, and no process waits for the exit code any more. The state file stays,
 /// so that the next start can log how this one ended.
-pub(crate) fn end_with_front(log: Log) -> Option<u8> {
+pub(crate) fn end_with_front(log: Log<'_>) -> Option<u8> {
     let front = FRONT.get()?;
     let mut link = [PollFd::new(front.link.as_fd(), PollFlags::POLLIN)];
     if poll(&mut link, PollTimeout::ZERO) != Ok(1) {

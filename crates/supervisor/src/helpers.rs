@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::handover_reader::HandoverReader;
 use nix::poll::{PollFd, PollFlags};
 use protocol::handover::{HandoverWriter, HelperTask, Message, Policy};
+use std::mem::{Discriminant, discriminant};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use sys::{Pid, Signal, process, signal};
@@ -18,10 +19,17 @@ const LIMIT: Duration = Duration::from_secs(5);
 const DUMP_LIMIT: Duration = Duration::from_secs(15);
 /// Time limit for a look at the container's use: programs that query GPUs take seconds where the driver has to be loaded for them.
 const USE_LIMIT: Duration = Duration::from_secs(20);
+/// Time beyond the wait for a service: the last question may take a second.
+const LAST_QUESTION: Duration = Duration::from_secs(5);
 /// Time beyond the hooks' own limit: ending a hook takes up to five seconds.
 const HOOK_LIMIT: Duration = Duration::from_secs(6);
+/// Time limit for Slurm's commands: a busy controller answers within seconds.
+const REQUEUE_LIMIT: Duration = Duration::from_secs(30);
 /// Time limit of the last look at the checkpoints, after all other processes have ended.
 const LAST_LOOK: Duration = Duration::from_secs(2);
+
+/// Time limit of writing the history at an end, which waits for it.
+const HISTORY_LIMIT: Duration = Duration::from_secs(2);
 
 /// The pause before a failed kill is repeated.
 const KILL_AGAIN: Duration = Duration::from_millis(100);
@@ -44,9 +52,16 @@ struct RunningHelper {
     listener: HandoverReader,
     finish: Option<OwnedFd>,
     until: Option<Clock>,
-    watches: bool,
+    /// The kind of task, where it has no end of its own.
+    lasting: Option<Discriminant<HelperTask>>,
     /// The helper's time was up, and it was killed.
     given_up: bool,
+}
+
+impl RunningHelper {
+    fn uploads(&self) -> bool {
+        self.lasting == Some(discriminant(&HelperTask::Mirror))
+    }
 }
 
 /// All running helpers.
@@ -54,7 +69,7 @@ struct RunningHelper {
 pub(crate) struct Helpers(Vec<RunningHelper>);
 
 impl Helpers {
-    /// Starts a helper; a second one that watches checkpoints is not started.
+    /// Starts a helper; a second one of a kind that runs until the end is not started.
     ///
     /// # Errors
     /// No process or no pipe can be made. The caller only logs that, because the workload can do without helpers.
@@ -65,22 +80,29 @@ impl Helpers {
         child_mains: &ChildMains<'_>,
         now: Clock,
     ) -> nix::Result<()> {
-        let watches = *helper == HelperTask::Watch;
-        if watches && self.0.iter().any(|running| running.watches) {
+        let until = limit(helper).map(|limit| now + limit);
+        let lasting = until.is_none().then(|| discriminant(helper));
+        if lasting.is_some() && self.0.iter().any(|running| running.lasting == lasting) {
             return Ok(());
         }
         let (pid, listener, finish) = spawn(helper, policy, child_mains)?;
-        let until = limit(helper).map(|limit| now + limit);
-        self.0.push(RunningHelper { pid, listener, finish: Some(finish), until, watches, given_up: false });
+        self.0.push(RunningHelper { pid, listener, finish: Some(finish), until, lasting, given_up: false });
         Ok(())
     }
 
-    /// Asks all helpers to finish.
+    /// Asks all helpers to finish. An upload has the time that the state gives it.
     pub(crate) fn end(&mut self, now: Clock) {
         for running in &mut self.0 {
             running.finish = None;
-            running.until.get_or_insert(now + LAST_LOOK);
+            if !running.uploads() {
+                running.until.get_or_insert(now + LAST_LOOK);
+            }
         }
+    }
+
+    /// Ends the upload, whose time is up.
+    pub(crate) fn end_upload(&mut self, now: Clock) {
+        self.0.iter_mut().filter(|running| running.uploads()).for_each(|running| running.until = Some(now));
     }
 
     /// Returns whether any helper runs.
@@ -96,6 +118,11 @@ impl Helpers {
     /// Returns whether this process is a helper.
     pub(crate) fn has(&self, pid: Pid) -> bool {
         self.0.iter().any(|running| running.pid == pid)
+    }
+
+    /// Returns the processes of all helpers.
+    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> {
+        self.0.iter().map(|running| running.pid)
     }
 
     /// Removes a reaped helper, and returns its last messages.
@@ -140,24 +167,32 @@ impl Helpers {
 pub(crate) const fn name(helper: &HelperTask) -> &'static str {
     match helper {
         HelperTask::Watch => "watching the checkpoint directory",
+        HelperTask::Mirror => "mirroring checkpoints",
         HelperTask::DoneFile => "looking for stop.done_file",
         HelperTask::RequestSave => "touching checkpoint.request_file",
         HelperTask::Pulse(_) => "looking for signs of life",
         HelperTask::Dump(_) => "telling what the workload does",
         HelperTask::LookForUse { .. } => "looking whether the container is used",
+        HelperTask::AwaitService { .. } => "waiting until the server answers",
         HelperTask::TellTerminals(_) => "writing to terminals",
         HelperTask::AfterStop { .. } => "running hooks.after_stop",
+        HelperTask::Preemption => "watching for notices of the cloud",
+        HelperTask::Requeue => "scontrol requeue",
+        HelperTask::WriteEnd { .. } | HelperTask::WriteHistory(_) => "writing the history",
         HelperTask::Report { .. } => "writing the report",
     }
 }
 
 fn limit(helper: &HelperTask) -> Option<Duration> {
     match helper {
-        HelperTask::Watch => None,
+        HelperTask::Watch | HelperTask::Preemption | HelperTask::Mirror => None,
+        HelperTask::Requeue => Some(REQUEUE_LIMIT),
         HelperTask::Dump(_) => Some(DUMP_LIMIT),
         HelperTask::LookForUse { .. } => Some(USE_LIMIT),
+        HelperTask::AwaitService { within } => Some(within.saturating_add(LAST_QUESTION)),
         // This helper ends its hooks itself, and nothing that could hang is left then.
         HelperTask::AfterStop { time, .. } => Some(time.saturating_add(HOOK_LIMIT)),
+        HelperTask::WriteEnd { .. } => Some(HISTORY_LIMIT),
         _ => Some(LIMIT),
     }
 }

@@ -6,6 +6,7 @@
 
 mod action;
 mod after_stop;
+mod attempt_end;
 mod awake_clock;
 mod checkpoint_requests;
 mod clock;

@@ -5,7 +5,7 @@ use super::idle_shutdown::Usage;
 use super::killed_preparation::KilledPreparation;
 use super::pending_signals::PendingSignals;
 use super::watchdog::{HangVerdict, ProgressWatch};
-use protocol::handover::Phase;
+use protocol::handover::{Phase, StagedBytes};
 use sys::process::Ended;
 
 /// The phase of the main process.
@@ -28,6 +28,8 @@ pub(crate) enum Life {
 pub(crate) struct Preparing {
     /// The phase of the preparation.
     pub phase: Phase,
+    /// How much of the data is there, if data is brought.
+    pub staged: Option<StagedBytes>,
     /// Signals for the workload, which is not there yet.
     pub pending: PendingSignals,
     /// prepare could not exec the workload.
@@ -58,8 +60,16 @@ pub(crate) struct Draining {
     pub done_file: Question,
     /// The hooks of `hooks.after_stop` ran or run now.
     pub hooked: bool,
+    /// Slurm was asked to start the job again.
+    pub requeued: bool,
     /// The report of a killed preparation is written, or is being written.
     pub reported: bool,
+    /// The end is in the history, or is being written.
+    pub recorded: bool,
+    /// The end of the grace, which does not run while the history is written or a checkpoint is uploaded.
+    pub grace_until: Option<Clock>,
+    /// Only the upload of the last checkpoint is left.
+    pub mirroring: bool,
 }
 
 /// A question to a helper.
@@ -100,6 +110,14 @@ impl Life {
         }
     }
 
+    /// Returns the end of the grace that does not run any more.
+    pub(crate) fn grace_until(&self) -> Option<Clock> {
+        match self {
+            Life::Draining(draining) => draining.grace_until,
+            _ => None,
+        }
+    }
+
     /// Returns when the workload began; `None` if it never ran.
     pub(crate) fn began(&self) -> Option<Clock> {
         match self {
@@ -134,6 +152,15 @@ impl Life {
 
 impl Draining {
     fn of(end: RunEnd) -> Self {
-        Draining { end, done_file: Question::Open, hooked: false, reported: false }
+        Draining {
+            end,
+            done_file: Question::Open,
+            hooked: false,
+            requeued: false,
+            reported: false,
+            recorded: false,
+            grace_until: None,
+            mirroring: false,
+        }
     }
 }

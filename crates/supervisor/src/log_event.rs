@@ -1,7 +1,7 @@
 //! PID 1's log lines as data; `log_words` turns them into words.
 
 use super::stop_plan::{Reason, StopPlan};
-use protocol::handover::{Level, SavedCheckpoint};
+use protocol::handover::{Level, NoticeKind, SavedCheckpoint};
 use std::time::Duration;
 use sys::Signal;
 use sys::process::Ended;
@@ -32,6 +32,15 @@ pub enum LogEvent {
         /// Time until SIGKILL; `None` if there is no limit.
         left: Option<Duration>,
     },
+    /// The engine stops a workload that a notice of the cloud stops already.
+    EngineFollows {
+        /// The engine's signal.
+        signal: Signal,
+        /// Time until SIGKILL; `None` if there is no limit.
+        left: Option<Duration>,
+    },
+    /// A notice of the cloud came when the workload was stopping already.
+    Noticed(NoticeKind),
     /// A stronger signal than the stop's arrived, and is passed on.
     Stronger {
         /// The signal.
@@ -90,6 +99,8 @@ pub enum LogEvent {
     },
     /// The workload is not started again, for this reason.
     NoRestart(&'static str),
+    /// Slurm is not asked to start the job again, because it may have ended it for a failure elsewhere.
+    NotRequeued,
     /// A failed container is kept open.
     Holding {
         /// How long the container is kept open.
@@ -117,6 +128,20 @@ pub enum LogEvent {
         /// The pause before its next start; `None` if it is not started again.
         again: Option<Duration>,
     },
+    /// The workload's service answers.
+    Ready {
+        /// What a person opens or types to reach the service.
+        address: String,
+        /// Time since the workload began.
+        after: Duration,
+    },
+    /// The workload's service does not answer, and is not asked again.
+    NotReady {
+        /// Why it does not answer.
+        why: String,
+        /// Time since the workload began.
+        after: Duration,
+    },
     /// A line of a helper.
     Note(String),
 }
@@ -136,19 +161,24 @@ impl LogEvent {
             | LogEvent::Restarting { .. }
             | LogEvent::EndsSoon { .. }
             | LogEvent::NoRestart(_)
+            | LogEvent::NotRequeued
             | LogEvent::SidecarEnded { .. }
             | LogEvent::Holding { .. }
             | LogEvent::Hangs { .. }
             | LogEvent::NothingSavedYet { .. }
             | LogEvent::Aborting(_)
+            | LogEvent::NotReady { .. }
             | LogEvent::Note(_) => Level::Warn,
             LogEvent::Held
             | LogEvent::Stopping { .. }
             | LogEvent::Again { .. }
+            | LogEvent::EngineFollows { .. }
+            | LogEvent::Noticed(_)
             | LogEvent::Stronger { .. }
             | LogEvent::Escalating { .. }
             | LogEvent::Asked { .. }
             | LogEvent::Saved(_)
+            | LogEvent::Ready { .. }
             | LogEvent::SavedSoStop { .. } => Level::Info,
         }
     }

@@ -11,6 +11,10 @@ use sys::{Pid, Root, Signal, proc, signal};
 
 /// Most processes that are named in one line.
 const NAMED: usize = 10;
+/// Why Slurm is not asked to start a job again, and what makes a preemption clear.
+const NOT_REQUEUED: &str = "requeue: not asked for, because in a step of several processes SIGTERM may mean that another one \
+                            failed; --signal=USR1@120 and stop.on {USR1: stop} announce a preemption";
+
 /// Returns an event in words.
 pub(crate) fn words(line: &LogEvent) -> String {
     match line {
@@ -19,6 +23,10 @@ pub(crate) fn words(line: &LogEvent) -> String {
         LogEvent::Again { signal, left } => {
             format!("{} again: already stopping, nothing is shortened{}", *signal, until_kill(*left))
         }
+        LogEvent::EngineFollows { signal, left } => {
+            format!("{signal} after the notice: stop.grace counts from now{}", until_kill(*left))
+        }
+        LogEvent::Noticed(kind) => format!("notice {}: already stopping", kind.word()),
         LogEvent::Stronger { signal, weaker } => {
             format!("{signal} after {weaker}: passed on to what has not acted on {weaker}")
         }
@@ -47,6 +55,7 @@ pub(crate) fn words(line: &LogEvent) -> String {
         }
         LogEvent::Restarting { attempt, pause } => format!("start {attempt} follows in {}", seconds(*pause)),
         LogEvent::NoRestart(why) => format!("not started again: {why}"),
+        LogEvent::NotRequeued => NOT_REQUEUED.into(),
         LogEvent::Holding { time, code } => {
             format!(
                 "hold  kept open for {} so that you can look (on_failure), then it ends with {code}",
@@ -59,6 +68,10 @@ pub(crate) fn words(line: &LogEvent) -> String {
             format!("it is ended because it hangs: SIGABRT, or SIGTERM; {} until SIGKILL", seconds(*left))
         }
         LogEvent::SidecarEnded { mode, ended, again } => sidecar_ended(mode, *ended, *again),
+        LogEvent::Ready { address, after } => format!("ready after {}: {address}", seconds(*after)),
+        LogEvent::NotReady { why, after } => {
+            format!("not ready after {}: {why}; `trainit health --ready` asks again", seconds(*after))
+        }
         LogEvent::Note(text) => text.clone(),
     }
 }
@@ -116,6 +129,7 @@ pub(crate) fn asked_by(stop: &StopPlan, reason: Option<Reason>) -> String {
     match reason {
         Some(Reason::Idle(after)) => format!("idle.after (not used for {})", time(after)),
         Some(Reason::Lifetime(limit)) => format!("lifetime ({})", time(limit)),
+        Some(Reason::Notice(kind)) => format!("notice {}", kind.word()),
         None => format!("{}{}", stop.arrived.signal, sender(stop.arrived)),
     }
 }
@@ -123,6 +137,7 @@ pub(crate) fn asked_by(stop: &StopPlan, reason: Option<Reason>) -> String {
 fn ends_soon(reason: Reason, left: Duration) -> String {
     let left = time(Duration::from_secs(left.as_secs_f64().round() as u64));
     match reason {
+        Reason::Notice(kind) => format!("this machine ends in {left}: notice {}", kind.word()),
         Reason::Lifetime(limit) => format!("this container ends in {left}: it may live {} (lifetime)", time(limit)),
         Reason::Idle(after) => format!(
             "nobody uses this container: it ends in {left} (idle.after is {}); a key pressed, a connection or a kernel that runs \

@@ -5,6 +5,8 @@
 //! acts on what a part returns.
 
 mod end;
+mod history;
+mod mirror;
 mod stop;
 mod view;
 
@@ -21,7 +23,7 @@ use super::signal_policy;
 use super::stop_protocol::{PREPARE_GRACE, StopProtocol};
 use super::timers::{Timer, Timers};
 use protocol::handover::{
-    HelperTask, Message, Phase, Policy, SavedCheckpoint, SignalMeaning, StopPolicy, WorkloadKind,
+    HelperTask, Message, MirrorState, Phase, Policy, SavedCheckpoint, SignalMeaning, StopPolicy, WorkloadKind,
 };
 use sys::Signal;
 use sys::signal::Arrived;
@@ -45,6 +47,14 @@ pub struct State {
     command: Option<String>,
     /// Why prepare gave up.
     refusal: Option<String>,
+    /// Requirements that this start did not install.
+    left_alone: Option<String>,
+    /// What reaches the workload's server.
+    serves_at: Option<String>,
+    /// Lines of the history that wait for a first checkpoint.
+    history_waits: String,
+    /// What of the checkpoints is in the mirror.
+    mirror: MirrorState,
     /// PID 1 is a plain init.
     plain: bool,
     /// The end is decided.
@@ -67,6 +77,10 @@ impl State {
             since: Clock::ZERO,
             command: None,
             refusal: None,
+            left_alone: None,
+            serves_at: None,
+            history_waits: String::new(),
+            mirror: MirrorState::default(),
             plain: false,
             done: false,
         }
@@ -88,6 +102,8 @@ impl State {
             attempt: self.attempt + 1,
             checkpoints: self.checkpoints.renewed(),
             restarts: self.restarts.clone(),
+            history_waits: self.history_waits.clone(),
+            mirror: MirrorState { newest: self.mirror.newest.clone(), ..MirrorState::default() },
             ..Self::preparing()
         }
     }
@@ -122,7 +138,7 @@ impl State {
             }
             Event::Awaits(awaited) => StopProtocol::awaits(awaited, &mut self.timers, now),
             Event::TargetsGone => StopProtocol::targets_gone(&mut self.timers, now),
-            Event::OnlyHelpers => act.push(Action::EndHelpers),
+            Event::OnlyHelpers => self.only_helpers(now, act),
             Event::ChildrenGone => self.children_gone(now, act),
             Event::Tick => self.tick(now, act),
         }
@@ -179,7 +195,12 @@ impl State {
         match message {
             Message::Policy(policy) => self.take_policy(*policy, now),
             Message::Phase(phase) => self.with_preparing(|preparing| preparing.phase = phase),
+            Message::Staged(bytes) => self.with_preparing(|preparing| preparing.staged = Some(bytes)),
             Message::Refused(why) => self.refusal = Some(why),
+            Message::Failing(code) if self.stop.is_asked() || code == 0 => {}
+            Message::Failing(code) => self.policy.exit.stop_code = Some(code),
+            Message::LeftAlone(what) => self.left_alone = Some(what),
+            Message::ServesAt(address) => self.serves_at = Some(address),
             Message::Launching(command) => {
                 self.command = Some(command);
                 self.with_preparing(|preparing| preparing.phase = Phase::Starting);
@@ -193,7 +214,12 @@ impl State {
                     draining.done_file = Question::Answered(yes);
                 }
             }
+            Message::Answers(answer) => self.answered(answer, now, act),
+            Message::HistoryWaits(lines) => self.history_waits(&lines),
+            Message::HistoryFailed => self.policy.history = None,
             Message::Note(text) => act.push(Action::Say(LogEvent::Note(text))),
+            Message::Mirror(mirror) => self.mirror = mirror,
+            Message::Notice(notice) => self.stop_by_notice(notice, now, act),
             Message::Pulse(_) | Message::Dumped | Message::Use(_) => self.workload_seen(message, now, act),
         }
     }
@@ -242,14 +268,35 @@ impl State {
         if self.policy.checkpoint.watched.is_some() {
             act.push(Action::Send(HelperTask::Watch));
         }
+        act.extend(self.policy.mirror.as_ref().map(|_| Action::Send(HelperTask::Mirror)));
         running.pending.begin(&mut self.timers, now);
         if self.stop.is_asked() {
             self.stop_reaches_workload(act);
         } else {
             running.usage = Usage::begin(&self.policy.idle, &mut self.timers, now);
+            act.extend(self.awaited_service().map(Action::Send));
+            act.extend(self.policy.preempt.as_ref().map(|_| Action::Send(HelperTask::Preemption)));
             self.sidecars.begin(self.policy.sidecars.len(), now, act);
         }
         self.life = Life::Running(running);
+    }
+
+    /// Returns the task of a helper that waits for the workload's service, if anybody is going to be told.
+    fn awaited_service(&self) -> Option<HelperTask> {
+        let within = self.policy.ready_timeout.filter(|_| self.serves_at.is_some() && self.policy.service.is_some());
+        within.map(|within| HelperTask::AwaitService { within })
+    }
+
+    /// Logs once that the service answers, or that it does not; a workload that stops or has ended has no address any more.
+    fn answered(&self, answer: Result<(), String>, now: Clock, act: &mut Vec<Action>) {
+        let (Life::Running(running), Some(address)) = (&self.life, &self.serves_at) else { return };
+        if !self.stop.is_asked() {
+            let after = now.saturating_sub(running.since);
+            act.push(Action::Say(match answer {
+                Ok(()) => LogEvent::Ready { address: address.clone(), after },
+                Err(why) => LogEvent::NotReady { why, after },
+            }));
+        }
     }
 
     /// Takes a request for a checkpoint from inside the container, and counts it so that the asking side sees the result.
@@ -267,6 +314,7 @@ impl State {
 
     fn saved(&mut self, saved: SavedCheckpoint, now: Clock, act: &mut Vec<Action>) {
         if self.checkpoints.saved(saved, self.is_running(), &mut self.timers, now, act) {
+            self.write_what_waits(act);
             self.restarts.progressed();
             if let Life::Running(running) = &mut self.life {
                 running.watch.saved(now);
@@ -281,6 +329,7 @@ impl State {
         self.checkpoints_tick(now, act);
         self.workload_tick(now, act);
         self.end_tick(now, act);
+        self.upload_tick(now, act);
         if self.timers.take_due(Timer::Restart, now) {
             *self = self.renewed(now);
             act.push(Action::Begin);

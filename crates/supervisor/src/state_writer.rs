@@ -143,7 +143,12 @@ impl StateWriter {
     /// Returns whether a phase may be over before a reader could see it.
     fn may_pass(&self, phase: Phase) -> bool {
         match phase {
-            Phase::Configuring | Phase::Checking | Phase::Installing | Phase::Starting => true,
+            Phase::Configuring
+            | Phase::Staging
+            | Phase::Checking
+            | Phase::Installing
+            | Phase::Starting
+            | Phase::Waiting => true,
             Phase::Running => !self.is_written(),
             _ => false,
         }
@@ -166,8 +171,10 @@ impl StateWriter {
             mode: state.policy.mode.clone(),
             kind: state.policy.kind,
             command: state.command().map(str::to_owned),
+            staged: state.staged(),
             ended: state.ended().map(log_words::how),
             saved: state.checkpoints().newest.clone(),
+            mirror: state.mirror().cloned(),
             hung: state.verdict().hung,
             asks: state.checkpoints().asks,
             refusals: state.checkpoints().refusals,
@@ -176,6 +183,7 @@ impl StateWriter {
             port: state.policy.service.as_ref().map(|service| service.port),
             service: state.policy.service.clone(),
             report: state.policy.report.file.clone(),
+            history_file: state.policy.history.as_ref().map(|history| history.file.clone()),
             hold_s: state
                 .policy
                 .hold

@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::signal_policy::stop_signal;
-use protocol::handover::StopSignal;
+use protocol::handover::{NoticeKind, StopSignal};
 use std::time::Duration;
 use sys::Signal;
 use sys::signal::Arrived;
@@ -44,6 +44,8 @@ pub enum Reason {
     Idle(Duration),
     /// The container has reached this lifetime.
     Lifetime(Duration),
+    /// The cloud gave notice that the machine ends.
+    Notice(NoticeKind),
 }
 
 /// The division of a budget: up to `term_at` the workload saves undisturbed, then every process gets TERM, then KILL.

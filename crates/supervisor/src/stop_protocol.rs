@@ -38,6 +38,8 @@ pub(crate) struct StopProtocol {
     timed_out: bool,
     interrupts: u32,
     kills: u32,
+    /// The grace of the engine, which has not asked yet for a stop that a notice of the cloud began.
+    engine_grace: Option<Duration>,
 }
 
 /// The main process, as a stop's last steps see it.
@@ -78,6 +80,11 @@ impl StopProtocol {
         self.reason
     }
 
+    /// Returns whether an engine asked by the signal with which it also ends a job of which another process has failed.
+    pub(crate) fn may_be_a_failure_elsewhere(&self) -> bool {
+        self.reason.is_none() && self.plan.is_some_and(|stop| stop.arrived.signal == Signal::TERM)
+    }
+
     /// Returns whether preparing took too long.
     pub(crate) fn timed_out(&self) -> bool {
         self.timed_out
@@ -96,6 +103,24 @@ impl StopProtocol {
     /// Begins a stop.
     pub(crate) fn begin(&mut self, plan: StopPlan) {
         self.plan = Some(plan);
+    }
+
+    /// Keeps the engine's grace for the time at which the engine itself asks for the stop.
+    pub(crate) fn keep_engine_grace(&mut self, grace: Option<Duration>) {
+        self.engine_grace = grace;
+    }
+
+    /// Begins the engine's grace when its signal follows a notice of the cloud: its SIGKILL may come before the end of the machine.
+    ///
+    /// Returns whether it does.
+    pub(crate) fn engine_follows(&mut self, timers: &mut Timers, now: Clock) -> bool {
+        let Some(grace) = self.engine_grace.take() else { return false };
+        let budget = StopBudget::of(now, grace);
+        if timers.runs(Timer::Term) {
+            timers.advance(Timer::Term, Some(budget.term_at));
+        }
+        timers.advance(Timer::Kill, Some(budget.kill_at));
+        true
     }
 
     /// Counts a signal that asks for a stop.

@@ -42,6 +42,8 @@ pub enum Timer {
     UsageLook,
     /// The next warning of `lifetime`, or its end.
     Lifetime,
+    /// The time for uploads is over.
+    UploadEnd,
     /// The next run begins.
     Restart,
     /// A failed container is not kept open any longer.

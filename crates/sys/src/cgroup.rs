@@ -46,6 +46,8 @@ pub fn memory_kills(root: &Root) -> Option<u64> {
 pub struct Limits {
     /// Memory in bytes.
     pub memory: Option<u64>,
+    /// Memory in bytes that is left below the limits, where what the kernel can take back (files, caches) counts as left.
+    pub memory_left: Option<u64>,
     /// CPU time, in thousandths of a CPU.
     pub millicpus: Option<u64>,
     /// Number of processes and threads.
@@ -67,14 +69,27 @@ const MOUNTED: &str = "/sys/fs/cgroup";
 /// Reads the limits. The lowest one counts, from the own group up to the visible root.
 pub fn limits(root: &Root) -> Limits {
     let groups = parse(&root.read("/proc/self/cgroup").unwrap_or_default());
-    Limits { memory: memory(root, &groups), millicpus: cpu(root, &groups), pids: pids(root, &groups) }
+    let (memory, memory_left) = memory(root, &groups);
+    Limits { memory, memory_left, millicpus: cpu(root, &groups), pids: pids(root, &groups) }
 }
 
-fn memory(root: &Root, groups: &[(String, String)]) -> Option<u64> {
+/// Parts of memory.stat that no pressure takes back without swap: those of version 2, and those of version 1, which count the groups below.
+const HELD: [&str; 3] = ["anon", "shmem", "slab_unreclaimable"];
+const HELD_V1: [&str; 2] = ["total_rss", "total_shmem"];
+
+/// Returns the lowest limit of memory, and the least that is left below one.
+fn memory(root: &Root, groups: &[(String, String)]) -> (Option<u64>, Option<u64>) {
     let (levels, second) = levels(groups, "memory");
-    let name = if second { "memory.max" } else { "memory.limit_in_bytes" };
+    let (name, parts) = if second { ("memory.max", &HELD[..]) } else { ("memory.limit_in_bytes", &HELD_V1[..]) };
+    let held = |level: &PathBuf| -> u64 {
+        let text = root.read(level.join("memory.stat")).unwrap_or_default();
+        parts.iter().filter_map(|part| value(&text, part)).fold(0, u64::saturating_add)
+    };
     // Version 1 writes the largest number of pages where there is no limit.
-    levels.iter().filter_map(|level| number(root, &level.join(name))).filter(|limit| *limit < 1 << 60).min()
+    let limit = |level: &PathBuf| number(root, &level.join(name)).filter(|limit| *limit < 1 << 60);
+    let limited: Vec<(u64, u64)> = levels.iter().filter_map(|level| Some((limit(level)?, held(level)))).collect();
+    let left = limited.iter().map(|(limit, held)| limit.saturating_sub(*held));
+    (limited.iter().map(|(limit, _)| *limit).min(), left.min())
 }
 
 fn cpu(root: &Root, groups: &[(String, String)]) -> Option<u64> {
@@ -180,10 +195,15 @@ mod tests {
             ("/sys/fs/cgroup/kubepods/pod1/main/pids.current", "40\n"),
             ("/sys/fs/cgroup/kubepods/pod1/pids.max", "1000\n"),
         ]);
-        let expected = Limits { memory: Some(1 << 30), millicpus: Some(1500), pids: Some(Pids { max: 100, left: 60 }) };
+        let expected = Limits {
+            memory: Some(1 << 30),
+            memory_left: Some(1 << 30),
+            millicpus: Some(1500),
+            pids: Some(Pids { max: 100, left: 60 }),
+        };
         assert_eq!(limits(&v2), expected);
         let (_private, private) = machine(&[("/proc/self/cgroup", "0::/\n"), ("/sys/fs/cgroup/memory.max", "4096\n")]);
-        assert_eq!(limits(&private), Limits { memory: Some(4096), ..Limits::default() });
+        assert_eq!(limits(&private), Limits { memory: Some(4096), memory_left: Some(4096), ..Limits::default() });
     }
 
     #[test]
@@ -195,7 +215,9 @@ mod tests {
             ("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
             ("/sys/fs/cgroup/pids/pids.max", "max\n"),
         ]);
-        assert_eq!(limits(&v1), Limits { memory: Some(512 << 20), millicpus: Some(500), pids: None });
+        let expected =
+            Limits { memory: Some(512 << 20), memory_left: Some(512 << 20), millicpus: Some(500), pids: None };
+        assert_eq!(limits(&v1), expected);
         let (_free, free) = machine(&[
             ("/proc/self/cgroup", "4:memory:/\n5:cpu,cpuacct:/\n"),
             ("/sys/fs/cgroup/memory/memory.limit_in_bytes", PLENTY),
@@ -203,6 +225,24 @@ mod tests {
             ("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "0\n"),
         ]);
         assert_eq!((limits(&free), limits(&Root::at("/nonexistent"))), (Limits::default(), Limits::default()));
+    }
+
+    #[test]
+    fn memory_is_left_unless_it_is_held() {
+        let (_v2, v2) = machine(&[
+            ("/proc/self/cgroup", "0::/pod/main\n"),
+            ("/sys/fs/cgroup/pod/main/memory.max", "5000\n"),
+            ("/sys/fs/cgroup/pod/main/memory.stat", "anon 100\nfile 4000\nshmem 200\nfile_mapped 3\n"),
+            ("/sys/fs/cgroup/pod/memory.max", "6000\n"),
+            ("/sys/fs/cgroup/pod/memory.stat", "anon 3000\nfile 900\nshmem 200\nslab_unreclaimable 50\n"),
+        ]);
+        assert_eq!((limits(&v2).memory, limits(&v2).memory_left), (Some(5000), Some(2750)));
+        let (_v1, v1) = machine(&[
+            ("/proc/self/cgroup", "4:memory:/\n"),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "1000\n"),
+            ("/sys/fs/cgroup/memory/memory.stat", "cache 900\nrss 1\nshmem 1\ntotal_rss 300\ntotal_shmem 2000\n"),
+        ]);
+        assert_eq!(limits(&v1).memory_left, Some(0));
     }
 
     #[test]

@@ -31,12 +31,22 @@ pub fn listening(table: &str, port: u16) -> Vec<u64> {
     table.lines().skip(1).filter_map(row).collect()
 }
 
+/// Returns whether a process listens on a port; `None` where the kernel's tables cannot be read.
+pub fn is_listening(port: u16) -> Option<bool> {
+    // A kernel without IPv6 has the first table only.
+    let tables: Vec<String> = tables().collect();
+    (!tables.is_empty()).then(|| tables.iter().any(|table| !listening(table, port).is_empty()))
+}
+
+/// Returns the tables that can be read.
+fn tables() -> impl Iterator<Item = String> {
+    ["/proc/self/net/tcp", "/proc/self/net/tcp6"].into_iter().filter_map(|path| std::fs::read_to_string(path).ok())
+}
+
 /// Describes the process that listens on a port by its pid and command line, which may hold secrets; `None` where no listener can
 /// be seen.
 pub fn holder(port: u16) -> Option<String> {
-    let tables =
-        ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    let inodes: Vec<u64> = tables.iter().flat_map(|table| listening(table, port)).collect();
+    let inodes: Vec<u64> = tables().flat_map(|table| listening(&table, port)).collect();
     if inodes.is_empty() {
         return None;
     }
@@ -69,6 +79,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let found = holder(port).unwrap();
         assert!(found.starts_with(&format!("pid {} (", std::process::id())), "{found}");
+        assert_eq!(is_listening(port), Some(true));
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         assert_eq!(holder(client.local_addr().unwrap().port()), None);
     }

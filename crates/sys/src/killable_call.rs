@@ -44,6 +44,25 @@ impl AnswerPipe {
         // One write, so that the reader wakes up once.
         self.0.write_all(&[&length.to_le_bytes(), body].concat()).is_ok()
     }
+
+    /// Returns whether a body of at most 4 kB would be taken at once (pipe(7), PIPE_BUF). A reader that has other things to do
+    /// need not hold the work up.
+    pub fn has_room(&self) -> bool {
+        self.events().contains(PollFlags::POLLOUT)
+    }
+
+    /// Returns whether the reader is gone: nothing waits for the answer any more.
+    pub fn is_unread(&self) -> bool {
+        self.events().contains(PollFlags::POLLERR)
+    }
+
+    fn events(&self) -> PollFlags {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)];
+        match poll(&mut fds, PollTimeout::ZERO) {
+            Ok(_) => fds.first().and_then(PollFd::revents).unwrap_or(PollFlags::empty()),
+            Err(_) => PollFlags::empty(),
+        }
+    }
 }
 
 impl KillableCall {
@@ -149,6 +168,19 @@ mod tests {
         assert_eq!(ask(Duration::from_secs(60), || b"yes".to_vec()), Ok(b"yes".to_vec()));
         assert_eq!(ask(Duration::from_secs(60), || vec![7; BODY_MAX]).map(|answer| answer.len()), Ok(BODY_MAX));
         assert_eq!(ask(Duration::from_secs(60), || vec![7; BODY_MAX + 1]), Err(NoAnswer::Died));
+    }
+
+    #[test]
+    fn a_reader_that_is_busy_or_gone_is_known_before_anything_is_said() {
+        let (read, write) = nix::unistd::pipe().unwrap();
+        let mut pipe = AnswerPipe(File::from(write));
+        assert!(pipe.has_room() && !pipe.is_unread());
+        while pipe.has_room() {
+            assert!(pipe.say(&[7; 4000]));
+        }
+        assert!(!pipe.is_unread());
+        drop(read);
+        assert!(pipe.is_unread());
     }
 
     #[test]

@@ -8,8 +8,10 @@ pub mod access;
 mod args;
 pub mod cache;
 pub mod cgroup;
+pub mod child_group;
 #[cfg(target_env = "musl")]
 mod clock;
+mod clone_range;
 pub mod credentials;
 pub mod directory;
 pub mod embedded_program;
@@ -27,6 +29,7 @@ pub mod listening;
 pub mod lock;
 pub mod memory;
 pub mod mountinfo;
+pub mod priority;
 pub mod proc;
 pub mod process;
 mod process_id;
@@ -46,6 +49,7 @@ pub mod volume;
 pub mod window;
 
 pub use args::Args;
+pub use clone_range::clone_range;
 pub use process_id::{KillTarget, NoPid, Pgid, Pid};
 pub use root::Root;
 pub use signal_number::Signal;

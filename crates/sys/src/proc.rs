@@ -351,6 +351,11 @@ pub fn pid_namespace() -> Option<String> {
     namespace_of(Path::new("/proc/self/ns/pid"))
 }
 
+/// Returns the id of this process's time namespace, by whose clock the beginnings of processes are told.
+pub fn time_namespace() -> Option<String> {
+    std::fs::read_link("/proc/self/ns/time").ok()?.to_str().map(str::to_owned)
+}
+
 /// Returns the id of another process's pid namespace, where we may see it.
 pub fn pid_namespace_of(pid: Pid) -> Option<String> {
     is_of_this_namespace().then(|| namespace_of(Path::new(&path(pid, "ns/pid")))).flatten()

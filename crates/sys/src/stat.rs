@@ -6,9 +6,9 @@ use super::support::unsupported;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use std::ffi::{CString, c_int};
+use std::ffi::{CString, OsStr, c_int};
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -68,6 +68,15 @@ fn by_statx(path: &Path) -> nix::Result<OnMount> {
     })
 }
 
+/// Tells whether an entry of a directory is the root of a mount; `None` where the kernel does not tell (before Linux 5.8). A link is
+/// not followed, and an automount is not set off.
+pub fn is_mount_root(directory: BorrowedFd<'_>, name: &OsStr) -> Option<bool> {
+    let flags = libc::AT_STATX_DONT_SYNC | libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
+    let answer = statx_at(directory.as_raw_fd(), name, flags, libc::STATX_TYPE).ok()?;
+    let is_known = answer.stx_attributes_mask & ATTR_MOUNT_ROOT != 0;
+    is_known.then_some(answer.stx_attributes & ATTR_MOUNT_ROOT != 0)
+}
+
 /// Returns when a file was made, where its file system keeps that time. The standard library asks for it only with glibc.
 pub fn born(path: &Path) -> Option<SystemTime> {
     let answer = statx(path, 0, libc::STATX_BTIME).ok().filter(|answer| answer.stx_mask & libc::STATX_BTIME != 0)?;
@@ -76,10 +85,14 @@ pub fn born(path: &Path) -> Option<SystemTime> {
 }
 
 fn statx(path: &Path, flags: c_int, mask: u32) -> nix::Result<libc::statx> {
-    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    statx_at(libc::AT_FDCWD, path.as_os_str(), flags, mask)
+}
+
+fn statx_at(directory: c_int, path: &OsStr, flags: c_int, mask: u32) -> nix::Result<libc::statx> {
+    let path = CString::new(path.as_bytes()).map_err(|_| Errno::EINVAL)?;
     let mut answer = MaybeUninit::<libc::statx>::zeroed();
     // SAFETY: the path ends with NUL, and the answer has the size that the call fills in.
-    Errno::result(unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, answer.as_mut_ptr()) })?;
+    Errno::result(unsafe { libc::statx(directory, path.as_ptr(), flags, mask, answer.as_mut_ptr()) })?;
     // SAFETY: all bit patterns are valid, and the structure was zeroed before.
     Ok(unsafe { answer.assume_init() })
 }
@@ -95,6 +108,7 @@ pub fn class_of(path: &Path) -> Option<FilesystemClass> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
 
     #[test]
     fn an_open_file_tells_the_same_mount() {
@@ -115,6 +129,18 @@ mod tests {
         assert_eq!(crate::mountinfo::with_id(&table, id).unwrap().kind(), b"proc");
         assert_eq!(mount_of(Path::new("/proc")).unwrap().is_root, Some(true));
         assert_eq!(proc.is_root, Some(false));
+    }
+
+    #[test]
+    fn the_root_of_a_mount_is_told_from_a_directory() {
+        let root = std::fs::File::open("/").unwrap();
+        let Some(told) = is_mount_root(root.as_fd(), OsStr::new("proc")) else {
+            return println!("SKIPPED: this kernel's statx does not tell roots of mounts");
+        };
+        assert!(told);
+        let proc = std::fs::File::open("/proc").unwrap();
+        assert_eq!(is_mount_root(proc.as_fd(), OsStr::new("self")), Some(false));
+        assert_eq!(is_mount_root(proc.as_fd(), OsStr::new("no-such")), None);
     }
 
     #[test]

@@ -179,16 +179,16 @@ mod tests {
 
     const NOTHING_YET: Waiting = Waiting { since: None, spent: Duration::ZERO, in_vain: false };
 
-    /// Writes until there is no room, and then once for each urgency; returns how long each of these took.
+    /// Writes until there is no room, and then once for each urgency; returns how long each of these waited.
     fn fill(fd: BorrowedFd<'_>, waiting: &mut Waiting) -> [Duration; 3] {
         // A part of a pipe's last page may still be free.
         for size in [4096, 1] {
             while write_without_waiting_to(fd, &vec![b'x'; size]).is_ok() {}
         }
         [Urgency::News, Urgency::News, Urgency::Failure].map(|urgency| {
-            let begun = Instant::now();
+            let before = waiting.spent;
             assert_eq!(write_to(fd, b"line\n", urgency, waiting), 0);
-            begun.elapsed()
+            waiting.spent - before
         })
     }
 
@@ -196,9 +196,9 @@ mod tests {
     fn never_stops(fd: BorrowedFd<'_>, mut read: impl FnMut()) {
         let mut waiting = NOTHING_YET;
         let [first, second, failure] = fill(fd, &mut waiting);
-        assert!(first >= Duration::from_millis(290) && first < Duration::from_secs(2), "{first:?}");
-        assert!(second < Duration::from_millis(200), "{second:?}");
-        assert!(failure >= Duration::from_secs(1) && failure < Duration::from_secs(4), "{failure:?}");
+        assert!(first >= Duration::from_millis(290), "{first:?}");
+        assert!(second < Duration::from_millis(290), "{second:?}");
+        assert!(failure >= Duration::from_millis(500), "{failure:?}");
         read();
         assert_eq!(write_to(fd, b"line\n", Urgency::News, &mut waiting), 5);
         assert!(!waiting.in_vain);
@@ -237,7 +237,7 @@ mod tests {
         let mut waiting = NOTHING_YET;
         tcflow(&pair.slave, FlowArg::TCOOFF).unwrap();
         let [first, second, _] = fill(pair.slave.as_fd(), &mut waiting);
-        assert!(first < Duration::from_secs(2) && second < Duration::from_millis(200), "{first:?} {second:?}");
+        assert!(first < Duration::from_secs(2) && second < Duration::from_millis(290), "{first:?} {second:?}");
         tcflow(&pair.slave, FlowArg::TCOON).unwrap();
         assert_eq!(write_to(pair.slave.as_fd(), b"line\n", Urgency::News, &mut waiting), 5);
     }

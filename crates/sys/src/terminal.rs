@@ -6,6 +6,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{getpgrp, isatty, setpgid, tcgetpgrp, tcsetpgrp};
 use std::ffi::c_int;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// The group that has our place at the terminal; 0 where it is our own group.
@@ -92,6 +93,24 @@ pub fn hand_over(to: Pgid) -> bool {
 pub fn is_there() -> bool {
     let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     nix::fcntl::open("/dev/tty", flags, Mode::empty()).is_ok()
+}
+
+/// Tells whether stdin is /dev/null, as engines give it to a container that nobody types into.
+pub fn has_no_input() -> bool {
+    let device = |path: &str| std::fs::metadata(path).ok().map(|found| found.rdev());
+    device("/proc/self/fd/0").is_some_and(|given| Some(given) == device("/dev/null"))
+}
+
+/// Gives this process, and the program that it becomes, a stdin that never has anything to read and never ends.
+///
+/// # Errors
+/// The error of pipe(2) or dup2(2).
+pub fn wait_for_input_forever() -> std::io::Result<()> {
+    let (reading, writing) = nix::unistd::pipe()?;
+    nix::unistd::dup2_stdin(reading)?;
+    // The program holds the writing end itself, so the pipe has no end.
+    std::mem::forget(writing);
+    Ok(())
 }
 
 /// Tells whether both stdin and stdout are terminals, so that a user sits at this process.

@@ -70,7 +70,7 @@ impl DataTarget {
             Err(errno) => {
                 let mut file = self.site.file(manifest.as_os_str());
                 file.responds()?;
-                file.exists(|| Remedy::Do("sha256sum FILES > MANIFEST, or another `manifest=`".to_owned()))?;
+                file.exists(true, || Remedy::Do("sha256sum FILES > MANIFEST, or another `manifest=`".to_owned()))?;
                 file.refused("read", errno).found()
             }
         }

@@ -37,7 +37,8 @@ impl DataTarget {
                 .found();
         }
         if let Some((because, advice)) = self.site.mount().and_then(unfilled) {
-            return failure.because(because).advice(advice).found();
+            let another = self.site.mount_it(self.site.mount().is_some_and(Mount::is_read_only));
+            return failure.because(because).advice(advice).remedy(another).found();
         }
         failure
             .because(self.made_by_engine(stat::born(&self.site.path)))
@@ -85,7 +86,7 @@ fn unfilled(mount: &Mount) -> Option<(String, String)> {
     match mount.volume() {
         Volume::Named(name) => Some((
             format!("for a misspelled name the engine makes a new volume; this one is called {}", shown(name)),
-            "check the name: docker volume ls; or fill the volume once".to_owned(),
+            "check the name (`volume ls`), or fill the volume once".to_owned(),
         )),
         Volume::Pod { plugin: b"empty-dir", name, .. } => Some((
             format!("{} is an emptyDir, which begins empty with each pod", shown(name)),

@@ -1,12 +1,11 @@
 //! The device nodes: whether this user and this container may open them, and whether the nodes that every program needs exist.
 
 use super::GpuTarget;
+use super::denial::{Asker, DenialCause, Place};
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
-use crate::engine::Platform;
-use gpu::{CTL, DeviceNode, UVM};
+use gpu::{CTL, DeviceNode, Refusal, UVM};
 use nix::errno::Errno;
-use std::os::unix::fs::MetadataExt;
 
 impl GpuTarget {
     pub(super) fn permitted(&mut self) -> CheckResult {
@@ -20,62 +19,57 @@ impl GpuTarget {
         let enough = self.demand.least as usize <= presence.devices();
         // A control group that opens what was promised closes the devices of others: that is its task.
         let others = enough && (self.is_job() || self.demand.promise && self.demand.least > 0);
-        let is_told = |node: &&DeviceNode| !(others && node.refused == Some(Errno::EPERM));
-        let refused: Vec<(&str, Errno)> = presence
-            .nodes
-            .iter()
-            .filter(is_told)
-            .filter_map(|node| Some((node.path.as_str(), node.refused?)))
-            .collect();
-        let control = presence
-            .controls
-            .iter()
-            .find_map(|control| Some((control.path, control.refused.filter(|errno| *errno != Errno::ENOENT)?)));
+        let is_told = |node: &&DeviceNode| !(others && node.errno() == Some(Errno::EPERM));
+        let refused: Vec<&Refusal> =
+            presence.nodes.iter().filter(is_told).filter_map(|node| node.refused.as_ref()).collect();
+        let control = presence.controls.iter().filter(|control| !control.is_missing());
+        let control = control.filter_map(|control| control.refused.as_ref()).next();
         match (refused.first(), control) {
             (None, None) => Ok(()),
-            (Some((path, errno)), _) => {
+            (Some(refusal), _) => {
                 let what = format!("{} of {} may not be used", refused.len(), self.number(presence.nodes.len()));
-                let failure = self.refusal(&what, path, *errno);
+                let failure = self.refusal(&what, refusal);
                 if enough { self.found_mild(failure) } else { self.found(failure) }
             }
-            (None, Some((path, errno))) => self.found(self.refusal("no GPU may be used", path, errno)),
+            (None, Some(refusal)) => self.found(self.refusal("no GPU may be used", refusal)),
         }
     }
 
-    fn refusal(&self, what: &str, path: &str, errno: Errno) -> Failure {
-        if errno == Errno::EPERM && self.is_job() {
-            return Failure::new(format!("{what}: {path} is refused by the job's device control group"))
-                .because("the batch system opens the devices of this job alone")
-                .advice("ask the batch system for as many: sbatch or srun --gpus-per-node=…")
-                .passing(self.demand.scheduler);
-        }
-        if errno == Errno::EPERM {
-            return Failure::new(format!("{what}: {path} is refused by the container's device control group"))
+    fn refusal(&self, what: &str, refusal: &Refusal) -> Failure {
+        let Refusal { path, errno, .. } = refusal;
+        match errno {
+            Errno::EPERM if self.is_job() => {
+                Failure::new(format!("{what}: {path} is refused by the job's device control group"))
+                    .because("the batch system opens the devices of this job alone")
+                    .advice("ask the batch system for as many: sbatch or srun --gpus-per-node=…")
+                    .passing(self.demand.scheduler)
+            }
+            Errno::EPERM => Failure::new(format!("{what}: {path} is refused by the container's device control group"))
                 .because("it was not given to this container, or `systemctl daemon-reload` on the host took it away")
-                .advice("recreate the container; for good: CDI, the cgroupfs driver, or `--device` for each node")
-                .passing(true);
+                .advice("recreate the container; for good: CDI, the cgroupfs driver, or each node given as a device")
+                .passing(true),
+            errno => {
+                let asker = self.asker.get_or_init(|| Asker::own(&self.root));
+                let words = protocol::errno::words(*errno);
+                let failure = Failure::new(format!("{what}: {path} cannot be opened as uid {}: {words}", asker.uid));
+                match errno {
+                    Errno::EACCES => self.denied(failure, refusal, asker),
+                    _ => failure.advice(format!("look at it with ls -l {path}; recreate the container")),
+                }
+            }
         }
-        let uid = nix::unistd::geteuid();
-        Failure::new(format!("{what}: {path} cannot be opened as uid {uid}: {}", protocol::errno::words(errno)))
-            .because("the node's owner, group or mode does not permit it")
-            .remedy(self.join_group(path))
     }
 
-    /// Suggests the node's group, if the group has a permission that the user lacks.
-    fn join_group(&self, path: &str) -> Remedy {
-        let meta = std::fs::metadata(self.root.path(path)).ok();
-        let group = meta.filter(|meta| meta.mode() & 0o060 == 0o060 && meta.gid() != 0).map(|meta| meta.gid());
-        match (group, self.platform()) {
-            (Some(gid), Platform::Host) => Remedy::Do(format!("add the user to group {gid}, then log in again")),
-            (Some(gid), _) => Remedy::Start(Change::GroupAdd(gid)),
-            (None, _) => Remedy::Do(format!("run as root, or on the host: chmod 0666 {path}")),
-        }
+    fn denied(&self, failure: Failure, refusal: &Refusal, asker: &Asker) -> Failure {
+        let cause = DenialCause::of(refusal.rights, asker);
+        let place = Place::of(&self.root, self.platform(), self.environment.text("container"));
+        let failure = failure.because(cause.words(asker));
+        cause.remedies(&refusal.path, asker, place).into_iter().fold(failure, Failure::remedy)
     }
 
     /// Returns whether a node that every CUDA program opens is missing.
     fn lacks(&self, path: &str) -> bool {
-        let lacks = self.presence().controls.iter().any(|one| one.path == path && one.refused == Some(Errno::ENOENT));
-        lacks && self.has_nvidia()
+        self.presence().controls.iter().any(|one| one.path == path && one.is_missing()) && self.has_nvidia()
     }
 
     pub(super) fn has_control(&mut self) -> CheckResult {

@@ -4,7 +4,6 @@ use super::surroundings::fault_words;
 use super::{GpuTarget, VisibleGpus};
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
-use crate::engine::Platform;
 use gpu::{Vendor, pci};
 
 impl GpuTarget {
@@ -102,8 +101,9 @@ impl GpuTarget {
         }
         let failure = failure.because("fewer were given to the container; one may have fallen out of the node");
         let failure = match self.presence().nvidia().next() {
-            _ if self.demand.instances.is_some() => failure
-                .advice("give the container each instance: --gpus device=MIG-…, or resources.limits: nvidia.com/mig-…"),
+            _ if self.demand.instances.is_some() => failure.advice(
+                "give the container each instance by its UUID (MIG-…), or the cluster's resource nvidia.com/mig-…",
+            ),
             Some(_) => failure.remedy(self.give(None)),
             None => failure.advice("give the container the other devices, too"),
         };
@@ -115,27 +115,22 @@ impl GpuTarget {
         match most {
             0 => failure
                 .because("this job is meant to run without")
-                .advice("start it without --gpus, or with CUDA_VISIBLE_DEVICES empty"),
+                .advice("start it without GPUs, or with CUDA_VISIBLE_DEVICES empty"),
             most => failure
                 .because("other jobs may count on the others")
-                .advice(format!("start it with --gpus {most}; or gpu.count: >={most} where more are fine")),
+                .remedy(self.give(Some(most)))
+                .advice(format!("or gpu.count: >={most}, where more are fine")),
         }
     }
 
     /// Suggests how to give the container GPUs.
     pub(super) fn give(&self, count: Option<u32>) -> Remedy {
-        match self.platform() {
-            Platform::Host => Remedy::Do("load the driver: modprobe nvidia; nvidia-smi tells more".to_owned()),
-            _ => Remedy::Start(Change::Gpus { count }),
-        }
+        Remedy::Start(Change::Gpus { count })
     }
 
     /// Suggests how to give the container a device.
     pub(super) fn give_device(&self, path: &str) -> Remedy {
-        match self.platform() {
-            Platform::Host => Remedy::Do("load the driver: modprobe amdgpu".to_owned()),
-            _ => Remedy::Start(Change::Device(path.to_owned())),
-        }
+        Remedy::Start(Change::Device(path.to_owned()))
     }
 
     pub(super) fn requested(&mut self) -> CheckResult {

@@ -1,6 +1,7 @@
 //! The state of each device as the kernel reports it: on the bus, healthy, whole or cut, of one model, with enough memory.
 
 use super::GpuTarget;
+use super::link::{self, Link};
 use crate::check::step::{CheckResult, Failure};
 use crate::config::MigPolicy;
 use gpu::{DeviceNode, pci};
@@ -47,7 +48,7 @@ impl GpuTarget {
             return self.found(
                 Failure::new(format!("{} is cut into MIG instances, and none of them may be used", name(node)))
                     .because("their nodes in /dev/nvidia-caps were not given to the container")
-                    .advice("give the instance itself: --gpus device=MIG-…, or resources.limits: nvidia.com/mig-…"),
+                    .advice("give the container the instance itself: MIG-…, in a pod nvidia.com/mig-…"),
             );
         }
         match (self.wanted.mig, self.presence().is_sliced()) {
@@ -71,7 +72,7 @@ impl GpuTarget {
         let models: Vec<String> = models.into_iter().map(|model| text::line(model).into_owned()).collect();
         Failure::new(format!("the GPUs differ: {}", models.join(", ")))
             .because("gpu.same_model asks for one model: the slowest would set the pace")
-            .advice("choose GPUs of one model, with CUDA_VISIBLE_DEVICES or --gpus device=…")
+            .advice("choose GPUs of one model, with CUDA_VISIBLE_DEVICES or at the start of the container")
             .found()
     }
 
@@ -94,20 +95,20 @@ impl GpuTarget {
         if self.demand.is_none() {
             return Ok(());
         }
-        let narrow = |node: &DeviceNode| {
-            let (now, most) = pci::narrow(&self.root, node.bus.as_deref()?)?;
-            Some(format!("{}: {now} of {most} lanes", name(node)))
+        let link = |node: &DeviceNode| {
+            let lanes = pci::lanes(&self.root, node.bus.as_deref()?)?;
+            Some(Link { name: name(node), model: node.model.clone(), lanes })
         };
-        let narrow: Vec<String> = self.presence().nodes.iter().filter_map(narrow).collect();
-        if narrow.is_empty() {
-            return Ok(());
+        let links: Vec<Link> = self.presence().nodes.iter().filter_map(link).collect();
+        self.wide(&links)
+    }
+
+    pub(super) fn wide(&self, links: &[Link]) -> CheckResult {
+        match link::narrow(links) {
+            None => Ok(()),
+            Some((failure, true)) => self.found_mild(failure),
+            Some((failure, false)) => failure.found(),
         }
-        self.found_mild(
-            Failure::new(format!("PCI Express is narrower than it could be ({})", narrow.join(", ")))
-                .because("copies between host and GPU are slower: a riser, a slot, or a fault of the link")
-                .advice("fine where the machine is built so (checks: {gpu.pcie: off}); else have the node looked at")
-                .passing(true),
-        )
     }
 }
 

@@ -53,7 +53,7 @@ fn judged(context: &CheckContext) -> ForwardVerdict {
         let look = || gpu::look(root, host_facts.devices());
         let judged: ForwardVerdict = match gpu::compat(root, environment, look, || gpu::image_cuda(root, environment)) {
             Compat::Right { directory, version, set: false } => Some((directory, Some(version.to_string()))),
-            Compat::Wrong { directory, .. } => Some((directory, None)),
+            Compat::Wrong { directory, .. } | Compat::Doubtful { directory } => Some((directory, None)),
             _ => None,
         };
         serde_json::to_vec(&judged).unwrap_or_default()

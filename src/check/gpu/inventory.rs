@@ -127,7 +127,7 @@ fn instance_of(at: usize, instance: &facts::MigInstance) -> InventoryGpu {
 /// Describes the state of a GPU in a few words; a state that prevents its use comes first.
 fn state(node: &DeviceNode, told: Option<&facts::NvmlGpu>) -> String {
     let usable = node.instances.iter().filter(|instance| instance.is_usable()).count();
-    match (node.refused, &node.ill) {
+    match (node.errno(), &node.ill) {
         (Some(errno), _) => protocol::errno::words(errno).to_lowercase(),
         (None, Some(ill)) => ill.clone(),
         _ if usable < node.instances.len() => format!("{usable} of {} instances", node.instances.len()),

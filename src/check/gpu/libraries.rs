@@ -41,7 +41,9 @@ impl GpuTarget {
                     "{} is here, the link to it is not: the container's runtime could not run ldconfig",
                     text::path(&path)
                 ))
-                .advice("start it without --read-only, in an image with ldconfig; or run ldconfig before the workload"),
+                .advice(
+                    "start it with a writable root, in an image with ldconfig; or run ldconfig before the workload",
+                ),
             (None, Some(remedy)) => failure
                 .because(format!(
                     "NVIDIA_DRIVER_CAPABILITIES asks for `{}` only",

@@ -4,12 +4,14 @@
 mod access;
 mod count;
 mod demand;
+mod denial;
 mod devices;
 pub(super) mod driver;
 mod forward;
 pub(super) mod health;
 pub(super) mod inventory;
 mod libraries;
+mod link;
 mod surroundings;
 mod table;
 mod versions;
@@ -24,6 +26,7 @@ use super::{Check, CheckContext, FindingFacts, HostFacts, Transient};
 use crate::config::Severity;
 use crate::engine::Platform;
 use demand::{Demand, GpuRequirements};
+use denial::Asker;
 use gpu::VersionText;
 use gpu::{self, CUDA, DeviceNode, GpuPresence, ImageCuda, LoadableLibrary, Loader, NVML, Promise, VisibleGpus};
 use nix::errno::Errno;
@@ -43,6 +46,8 @@ pub(super) struct GpuTarget {
     presence: OnceCell<GpuPresence>,
     loader: OnceCell<Loader>,
     image: OnceCell<Option<ImageCuda>>,
+    /// This process, as the kernel judges it where a node is closed.
+    asker: OnceCell<Asker>,
     /// The soft limit of open files.
     files: OnceCell<Option<u64>>,
     /// Whether the driver is asked too, and one line reports both.
@@ -83,6 +88,7 @@ impl GpuTarget {
             presence: OnceCell::new(),
             loader: OnceCell::new(),
             image: OnceCell::new(),
+            asker: OnceCell::new(),
             files: OnceCell::new(),
             is_told_later: false,
         }
@@ -210,7 +216,7 @@ fn node_facts(node: &DeviceNode) -> Value {
     let usable = node.instances.iter().filter(|instance| instance.is_usable()).count();
     json!({
         "path": node.path, "model": node.model, "uuid": node.uuid, "bus": node.bus, "memory": node.memory,
-        "instances": usable, "refused": node.refused.map(Errno::desc),
+        "instances": usable, "refused": node.errno().map(Errno::desc),
     })
 }
 

@@ -3,8 +3,9 @@
 use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
-use crate::engine::Platform;
-use gpu::{ListFault, VisibleEntry};
+use gpu::facts::NvmlGpu;
+use gpu::{ListFault, Promise, Promised, VisibleEntry};
+use std::ffi::OsStr;
 use std::path::Path;
 use sys::limits::{LimitedResource, limit};
 
@@ -13,6 +14,9 @@ use sys::limits::{LimitedResource, limit};
 const MANY_FILES: u64 = 1 << 24;
 /// The variable that names the directory of the MPS daemon.
 const MPS: &str = "CUDA_MPS_PIPE_DIRECTORY";
+/// Variables of shared GPUs: MPS, Slurm's shards, HAMi.
+const SHARES: [&str; 4] =
+    ["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "SLURM_SHARDS_ON_NODE", "CUDA_DEVICE_MEMORY_LIMIT_0", "CUDA_DEVICE_SM_LIMIT"];
 
 impl GpuTarget {
     pub(super) fn list_is_valid(&mut self) -> CheckResult {
@@ -55,8 +59,28 @@ impl GpuTarget {
         self.found_mild(
             Failure::new(format!("{MPS} is set, and no daemon of MPS is there ({})", text::os(directory)))
                 .because("programs run without it, or fail with errors 805 to 807")
-                .advice(format!("mount the daemon's directory and start with --ipc=host; or unset {MPS}")),
+                .advice(format!("mount the daemon's directory, and share the host's IPC namespace; or unset {MPS}")),
         )
+    }
+
+    /// Returns whether a daemon of MPS is there, at the place of the variable or at its usual one.
+    pub(super) fn has_mps(&self) -> bool {
+        let directory = self.environment.get(MPS).unwrap_or(OsStr::new("/tmp/nvidia-mps"));
+        self.root.path(Path::new(directory).join("control")).exists()
+    }
+
+    /// Returns whether the GPUs are shared with other containers on purpose: MPS, a fraction, time slices, shards, a share of the memory.
+    pub(super) fn is_shared(&self) -> bool {
+        let part = Promise::of(&self.environment).is_some_and(|promise| promise.promised == Promised::Some);
+        let listed = self.environment.text("NVIDIA_VISIBLE_DEVICES").is_some_and(gpu::names_slices);
+        part || listed || self.has_mps() || SHARES.iter().any(|name| self.environment.get(name).is_some())
+    }
+
+    /// Returns whether a GPU's memory is memory of the machine, too, where the kernel keeps what it likes (Grace Hopper).
+    pub(super) fn is_a_node_of_memory(&self, gpu: &NvmlGpu) -> bool {
+        let bus = gpu.pci.as_deref().map(super::health::bus).unwrap_or_default();
+        let status = self.root.text(format!("/proc/driver/nvidia/gpus/{bus}/numa_status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("Status:") && line.ends_with("online"))
     }
 
     pub(super) fn few_files(&mut self) -> CheckResult {
@@ -65,11 +89,7 @@ impl GpuTarget {
         }
         let soft = *self.files.get_or_init(|| limit(LimitedResource::Files).map(|limit| limit.soft));
         let Some(soft) = soft.filter(|soft| *soft > MANY_FILES) else { return Ok(()) };
-        let remedy = match self.platform() {
-            Platform::Container => Remedy::Start(Change::Ulimit { name: "nofile".to_owned(), limit: Some(65536) }),
-            Platform::Pod => Remedy::Do("lower LimitNOFILE of the container runtime's service on the node".to_owned()),
-            Platform::Host => Remedy::Do("ulimit -Sn 65536".to_owned()),
-        };
+        let remedy = Remedy::Start(Change::Ulimit { name: "nofile".to_owned(), limit: Some(65536) });
         self.found_mild(
             Failure::new(format!("{soft} files may be open at once: nvidia-smi takes half a minute and gigabytes"))
                 .because("the driver's library makes room for each of them when it talks to nvidia-persistenced")

@@ -4,12 +4,14 @@ use super::super::{Finding, Status};
 use super::*;
 use crate::check::{Change, Remedy};
 use crate::config::{GpuCount, Loaded, OriginValue, ValueOrigin};
-use gpu::Driver;
+use gpu::{Driver, Refusal};
 
+mod machines;
 mod scenarios;
 
 fn node(number: usize, refused: Option<Errno>) -> DeviceNode {
     let (path, model) = (format!("/dev/nvidia{number}"), Some("NVIDIA H200".to_owned()));
+    let refused = refused.map(|errno| Refusal::of(path.as_str(), errno));
     DeviceNode { path, model, refused, ..DeviceNode::default() }
 }
 

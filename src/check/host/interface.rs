@@ -2,11 +2,13 @@
 
 use super::HostTarget;
 use crate::check::step::{CheckResult, Failure};
+use crate::check::{Change, Remedy};
 
 /// A variable of interfaces, and how its library reads it.
 struct InterfaceList {
     name: &'static str,
-    /// NCCL's syntax: names are beginnings, `=` in front asks for whole names, `^` for all others (NCCL's documentation).
+    /// NCCL's syntax: names are beginnings, `=` in front asks for whole names, `^` for all others, and one that is here suffices (NCCL's
+    /// documentation). Else each has to be here, by its whole name (PyTorch's ProcessGroupGloo.cpp).
     nccl: bool,
 }
 
@@ -28,7 +30,7 @@ impl HostTarget {
         }) else {
             return Ok(());
         };
-        let alone = !self.is_distributed() && gpu::count(&self.root, &gpu::names(&self.root, "/dev")) == 0;
+        let alone = !self.is_distributed() && gpu::count(&self.root, &gpu::names(&self.root, "/dev")) < 2;
         if alone {
             return Ok(());
         }
@@ -37,14 +39,10 @@ impl HostTarget {
         let other = text::line(other);
         Failure::new(format!("{name}={}: no such network interface is here", text::line(text)))
             .because(format!(
-                "here are {}; those of the machine are seen with its network (--network host)",
+                "here are {}; those of the machine are seen with its network",
                 text::line(&here.join(", "))
             ))
-            .remedy(self.remedy(
-                &format!("-e {name}={other}"),
-                &format!("env: [{{name: {name}, value: {other}}}], or hostNetwork: true"),
-                &format!("export {name}={other}"),
-            ))
+            .remedy(Remedy::Start(Change::Env { name: name.to_owned(), value: Some(other.into_owned()) }))
             .found()
     }
 
@@ -56,6 +54,11 @@ impl HostTarget {
     }
 }
 
+/// Returns whether NCCL finds one of the RDMA devices that are here by its list NCCL_IB_HCA, which has the same syntax.
+pub(super) fn names_rdma_device(list: &str, here: &[String]) -> bool {
+    InterfaceList { name: "NCCL_IB_HCA", nccl: true }.is_met(list, here)
+}
+
 impl InterfaceList {
     /// Returns whether the library finds an interface.
     fn is_met(&self, text: &str, here: &[String]) -> bool {
@@ -65,10 +68,14 @@ impl InterfaceList {
         };
         let (whole, rest) = match rest.strip_prefix('=').filter(|_| self.nccl) {
             Some(rest) => (true, rest),
-            None => (!self.nccl, rest),
+            None => (false, rest),
         };
         // Behind a colon NCCL expects a port.
-        let names: Vec<&str> = rest.split(',').map(|name| name.split(':').next().unwrap_or_default().trim()).collect();
+        let names = rest.split(',').map(|name| name.split(':').next().unwrap_or_default().trim());
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        if !self.nccl {
+            return names.iter().all(|name| here.iter().any(|one| one == name));
+        }
         let is_named = |one: &str| names.iter().any(|name| if whole { one == *name } else { one.starts_with(name) });
         here.iter().any(|one| is_named(one) != others)
     }

@@ -4,9 +4,9 @@ use super::HostTarget;
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::config::{LockedMemory, OpenFiles, Severity};
-use crate::engine::{Platform, launcher};
+use crate::engine::launcher;
 use gpu;
-use sys::limits::{LimitedResource, limit};
+use sys::limits::{LimitedResource, UNLIMITED, limit};
 
 /// Memory that a process needs for a GPU before it has loaded any data.
 const LITTLE_MEMORY: u64 = 4 << 30;
@@ -30,7 +30,7 @@ impl HostTarget {
         }
         Failure::new(format!("{} of memory beside {}", text::size(memory), text::count(gpus, "GPU")))
             .because("a training process needs more, and is killed by the kernel when it is used up")
-            .remedy(self.remedy("--memory 64g", "resources: {limits: {memory: 64Gi}}", "a machine with more memory"))
+            .remedy(Remedy::Start(Change::Memory { bytes: 64 << 30 }))
             .found()
     }
 
@@ -62,22 +62,9 @@ impl HostTarget {
         let asked = level.map_or(String::new(), |_| format!(", host.nofile asks for {wanted}"));
         Failure::new(format!("at most {} files may be open at once{asked}", now.hard))
             .because("data loader workers hand tensors over as open files: `Too many open files`, `received 0 items of ancdata`")
-            .remedy(self.ulimit("nofile", Some(wanted.max(FILES)), "ulimit -Hn"))
+            .remedy(ulimit("nofile", Some(if level.is_some() { wanted } else { FILES })))
             .level(level)
             .found()
-    }
-
-    /// Suggests a limit of setrlimit(2). A pod cannot set one; with IPC_LOCK the limit of locked memory does not apply.
-    fn ulimit(&self, name: &str, limit: Option<u64>, shell: &str) -> Remedy {
-        let value = limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
-        match (self.place, limit) {
-            (Platform::Container, _) => Remedy::Start(Change::Ulimit { name: name.to_owned(), limit }),
-            (Platform::Pod, None) => Remedy::Start(Change::CapAdd("IPC_LOCK".to_owned())),
-            (Platform::Pod, Some(_)) => {
-                Remedy::Do("raise LimitNOFILE of the container runtime's service on the node".to_owned())
-            }
-            (Platform::Host, _) => Remedy::Do(format!("{shell} {value} as root, or /etc/security/limits.conf")),
-        }
     }
 
     pub(super) fn enough_locked_memory(&mut self) -> CheckResult {
@@ -98,7 +85,7 @@ impl HostTarget {
         };
         Failure::new(format!("{} of memory may be locked{asked}", text::size(reached)))
             .because("RDMA locks its buffers: `ibv_reg_mr failed with error Cannot allocate memory`")
-            .remedy(self.ulimit("memlock", None, "ulimit -Hl"))
+            .remedy(ulimit("memlock", wanted.filter(|wanted| *wanted != UNLIMITED)))
             .level(wanted.map(|_| Severity::Fail))
             .found()
     }
@@ -115,11 +102,12 @@ impl HostTarget {
         let Some(pids) = self.limits().pids.filter(|pids| pids.left < FEW_PIDS) else { return Ok(()) };
         Failure::new(format!("only {} more processes and threads may be started (limit {})", pids.left, pids.max))
             .because("each data loader worker and each of its threads counts: `Resource temporarily unavailable`")
-            .remedy(self.remedy(
-                "--pids-limit 16384",
-                "raise podPidsLimit of the node's kubelet",
-                "raise TasksMax of the systemd unit, or pids.max of the control group",
-            ))
+            .remedy(Remedy::Start(Change::Pids(16384)))
             .found()
     }
+}
+
+/// Suggests a limit of setrlimit(2).
+fn ulimit(name: &str, limit: Option<u64>) -> Remedy {
+    Remedy::Start(Change::Ulimit { name: name.to_owned(), limit })
 }

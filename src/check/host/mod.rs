@@ -10,7 +10,7 @@ mod shm;
 use super::rules::Rules;
 use super::step::{CheckResult, Step, Target};
 use super::task::CheckTask;
-use super::{Check, CheckContext, FindingFacts, HostFacts, Remedy, Transient};
+use super::{Check, CheckContext, FindingFacts, HostFacts, Transient};
 use crate::config::{LockedMemory, OpenFiles, Severity, Size, Threads, ValueOrigin};
 use crate::engine::{Cpus, Platform};
 use gpu;
@@ -58,19 +58,19 @@ pub(super) const STEPS: &[Step<HostTarget>] = &[
     step(
         check(
             "host.shm",
-            "at least 1 GiB of /dev/shm is free, or nearly; with `host.shm` at least that, else the start fails",
-            "`docker run --shm-size=8g`, or `--ipc=host`",
+            "at least 1 GiB of /dev/shm is free, or nearly; with `host.shm` at least that, also of memory, else the start fails",
+            "`--shm-size=8g`, or `--ipc=host`",
         ),
         HostTarget::enough_shared_memory,
     ),
     step(
-        check("host.memory", "beside GPUs there are at least 4 GiB of memory", "`docker run --memory`"),
+        check("host.memory", "beside GPUs there are at least 4 GiB of memory", "`--memory`"),
         HostTarget::enough_memory,
     ),
     step(
         check(
             "host.threads",
-            "programs do not see four times the CPUs that the container may use, unless OMP_NUM_THREADS or `host.threads` is set",
+            "programs do not see four times the CPUs that they may use, unless OMP_NUM_THREADS is set",
             "`host.threads: auto`, or OMP_NUM_THREADS",
         ),
         HostTarget::as_many_threads_as_cpus,
@@ -79,43 +79,43 @@ pub(super) const STEPS: &[Step<HostTarget>] = &[
         check(
             "host.nofile",
             "4096 files may be open at once; with `host.nofile` so many, else the start fails",
-            "`docker run --ulimit nofile=65536`",
+            "`--ulimit nofile=65536`",
         ),
         HostTarget::enough_files,
     ),
     step(
         check(
             "host.memlock",
-            "without CAP_IPC_LOCK: with RDMA devices at least 1 GiB of memory may be locked; with `host.memlock` so much, else the start fails",
-            "`docker run --ulimit memlock=-1`",
+            "without CAP_IPC_LOCK: with RDMA devices 1 GiB may be locked; with `host.memlock` so much, else the start fails",
+            "`--ulimit memlock=-1`",
         ),
         HostTarget::enough_locked_memory,
     ),
     step(
         check(
             "host.rdma",
-            "RDMA devices are there and may be opened, where NCCL_IB_HCA names one, or this check is set to `warn` or `fail`",
-            "`docker run --device=/dev/infiniband --cap-add IPC_LOCK`",
+            "RDMA devices are there and may be opened, those of NCCL_IB_HCA, or where this check is set to `warn` or `fail`",
+            "`--device=/dev/infiniband --cap-add IPC_LOCK`",
         ),
         HostTarget::rdma_devices,
     ),
     step(
         check(
             "host.interface",
-            "with GPUs or several ranks: the network interfaces that NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME name are here",
-            "name one that is here; `docker run --network host`",
+            "with several GPUs or ranks: the interfaces of NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME are here",
+            "name one that is here; `--network host`",
         ),
         HostTarget::named_interfaces,
     ),
     step(
-        check("host.pids", "1000 more processes and threads may be started", "`docker run --pids-limit`"),
+        check("host.pids", "1000 more processes and threads may be started", "`--pids-limit`"),
         HostTarget::enough_processes,
     ),
     step(
         check(
             "host.hostname",
             "with several ranks: the host's own name can be resolved (set to `warn` or `fail`: it stands in /etc/hosts)",
-            "`docker run --hostname`, or `--add-host NAME:127.0.0.1`",
+            "`--hostname`, or `--add-host NAME:127.0.0.1`",
         ),
         HostTarget::own_name,
     ),
@@ -131,39 +131,49 @@ pub(super) const STEPS: &[Step<HostTarget>] = &[
 
 /// Plans one task: nothing in it can hang.
 pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
-    let settings = &context.settings;
-    let wanted = HostRequirements {
-        shm: settings.host_shm.value,
-        files: settings.host_nofile.value,
-        locked: settings.host_memlock.value,
-        threads_decided: settings.host_threads.origin != ValueOrigin::Default,
-    };
-    let host = HostTarget {
-        root: context.root.clone(),
-        place: host_facts.platform(),
-        environment: context.environment.clone(),
-        command: context.command.clone(),
-        wanted,
-        limits: OnceCell::new(),
-        shm: None,
-    };
-    CheckTask::of_machine(STEPS, rules, host).into_iter().collect()
+    CheckTask::of_machine(STEPS, rules, HostTarget::of(context, host_facts)).into_iter().collect()
 }
 
-/// Returns the number of threads and the CPUs of this container, if `host.threads` wants the workload to know them.
-pub fn threads(context: &CheckContext) -> Option<(u32, Cpus)> {
-    let share = || cpus(&context.root, &cgroup::limits(&context.root), &context.environment, &context.command);
+/// Returns the number of threads and the CPUs of this container, if `host.threads` wants the workload, which gets this environment, to know
+/// them.
+pub fn threads(context: &CheckContext, environment: &Environment) -> Option<(u32, Cpus)> {
+    let share = || cpus(&context.root, &cgroup::limits(&context.root), environment, &context.command);
     let cpus = (context.settings.host_threads.value != Threads::Off).then(share)?;
     Some((context.settings.host_threads.count(|| cpus.threads())?, cpus))
 }
 
+/// Returns the number of GPUs that this container sees, by their device files.
+pub fn visible_gpus(root: &Root) -> u32 {
+    u32::try_from(gpu::count(root, &gpu::names(root, "/dev"))).unwrap_or_default()
+}
+
 /// Returns the CPUs of this container and the number of processes that share them.
 fn cpus(root: &Root, limits: &Limits, environment: &Environment, command: &[OsString]) -> Cpus {
-    let gpus = || u32::try_from(gpu::count(root, &gpu::names(root, "/dev"))).unwrap_or(1);
+    let gpus = || visible_gpus(root).max(1);
     Cpus::new(own::cpus().unwrap_or(1), limits, environment, command, gpus)
 }
 
 impl HostTarget {
+    /// Takes the machine and the requirements; the checks ask for the facts.
+    pub(super) fn of(context: &CheckContext, host_facts: &HostFacts) -> Self {
+        let settings = &context.settings;
+        let wanted = HostRequirements {
+            shm: settings.host_shm.value,
+            files: settings.host_nofile.value,
+            locked: settings.host_memlock.value,
+            threads_decided: settings.host_threads.origin != ValueOrigin::Default,
+        };
+        HostTarget {
+            root: context.root.clone(),
+            place: host_facts.platform(),
+            environment: context.environment.clone(),
+            command: context.command.clone(),
+            wanted,
+            limits: OnceCell::new(),
+            shm: None,
+        }
+    }
+
     fn limits(&self) -> &Limits {
         self.limits.get_or_init(|| cgroup::limits(&self.root))
     }
@@ -175,15 +185,6 @@ impl HostTarget {
     /// Returns the usable memory: the smaller of the machine's and the control group's.
     fn memory(&self) -> Option<u64> {
         [own::machine_memory(), self.limits().memory].into_iter().flatten().min()
-    }
-
-    /// Makes a remedy in the words of the platform.
-    fn remedy(&self, docker: &str, pod: &str, host: &str) -> Remedy {
-        Remedy::Do(match self.place {
-            Platform::Container => format!("docker run {docker} …"),
-            Platform::Pod => pod.to_owned(),
-            Platform::Host => host.to_owned(),
-        })
     }
 }
 

@@ -2,7 +2,9 @@
 //! each start seconds.
 
 use super::HostTarget;
+use super::interface::names_rdma_device;
 use crate::check::step::{CheckResult, Failure};
+use crate::check::{Change, Remedy};
 use crate::config::Severity;
 use nix::unistd::AccessFlags;
 
@@ -20,14 +22,21 @@ impl HostTarget {
 
     pub(super) fn rdma_devices(&mut self) -> CheckResult {
         let set = |name| self.environment.text(name);
-        let expected = set("NCCL_IB_HCA").is_some() && set("NCCL_IB_DISABLE") != Some("1");
+        // A list of devices to leave out (`^`) names none that has to be here.
+        let list = set("NCCL_IB_HCA").filter(|list| !list.starts_with('^'));
+        let by_socket = set("NCCL_IB_DISABLE") == Some("1") || set("NCCL_NET") == Some("Socket");
+        let list = list.filter(|_| !by_socket);
+        let expected = list.is_some();
         let nodes = self.rdma_nodes();
         let path = |name: &String| self.root.path(INFINIBAND).join(name);
         let refused = |name: &&String| sys::access::may(&path(name), AccessFlags::R_OK | AccessFlags::W_OK).is_err();
         let what = match (nodes.iter().find(refused), nodes.is_empty()) {
             (Some(name), _) => format!("{INFINIBAND}/{} may not be opened", text::line(name)),
             (None, true) => format!("there is no {INFINIBAND}/uverbs*"),
-            (None, false) => return Ok(()),
+            (None, false) => match list.filter(|list| !self.has_rdma_device(list)) {
+                Some(list) => format!("NCCL_IB_HCA={}: no such RDMA device is here", text::line(list)),
+                None => return Ok(()),
+            },
         };
         let unasked = (!expected && nodes.is_empty()).then_some(Severity::Off);
         Failure::new(what)
@@ -36,13 +45,16 @@ impl HostTarget {
             } else {
                 "NCCL then uses TCP"
             })
-            .remedy(self.remedy(
-                "--device=/dev/infiniband --cap-add IPC_LOCK --ulimit memlock=-1",
-                "ask for the RDMA resource of the cluster's device plugin: resources: {limits: {rdma/…: 1}}",
-                "load the driver (ib_uverbs), or add the user to the devices' group",
-            ))
+            .remedy(Remedy::Start(Change::Device(INFINIBAND.to_owned())))
+            .remedy(Remedy::Start(Change::Ulimit { name: "memlock".to_owned(), limit: None }))
             .level(unasked)
             .found()
+    }
+
+    /// Returns whether a device of NCCL's list is here, as far as sysfs shows.
+    fn has_rdma_device(&self, list: &str) -> bool {
+        let here = gpu::names(&self.root, "/sys/class/infiniband");
+        here.is_empty() || names_rdma_device(list, &here)
     }
 
     /// Checks that the host's own name resolves. Only /etc/hosts can be read with certainty. A missing entry is a finding if no name
@@ -62,14 +74,7 @@ impl HostTarget {
             false => failure.because("whether a name server knows it was not asked; ranks bind to this name"),
         };
         let unasked = (!alone || !self.is_distributed()).then_some(Severity::Off);
-        failure
-            .remedy(self.remedy(
-                &format!("--add-host {shown}:127.0.0.1"),
-                &format!("hostAliases: [{{ip: 127.0.0.1, hostnames: [{shown}]}}]"),
-                &format!("echo 127.0.1.1 {shown} >> /etc/hosts"),
-            ))
-            .level(unasked)
-            .found()
+        failure.remedy(Remedy::Start(Change::HostAlias(name.to_owned()))).level(unasked).found()
     }
 
     /// Returns whether systemd's module for the C library resolves the own name.
@@ -104,13 +109,14 @@ impl HostTarget {
         }
         Failure::new(format!("HTTP goes over {}, also to this machine itself", text::masked(&text::line(proxy))))
             .because("no_proxy does not name localhost: requests to Jupyter, TensorBoard or a metrics port here go to the proxy and fail")
-            .remedy(self.remedy(
-                "-e no_proxy=localhost,127.0.0.1 -e NO_PROXY=localhost,127.0.0.1",
-                "env: [{name: no_proxy, value: 'localhost,127.0.0.1,.svc,.cluster.local'}], and NO_PROXY",
-                "export no_proxy=localhost,127.0.0.1 NO_PROXY=localhost,127.0.0.1",
-            ))
+            .remedy(without_proxy("no_proxy"))
+            .remedy(without_proxy("NO_PROXY"))
             .found()
     }
+}
+
+fn without_proxy(name: &str) -> Remedy {
+    Remedy::Start(Change::Env { name: name.to_owned(), value: Some("localhost,127.0.0.1".to_owned()) })
 }
 
 /// Returns whether a line of /etc/hosts gives the name an address.

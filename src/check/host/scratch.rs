@@ -7,7 +7,7 @@ use crate::check::path_facts::PathFacts;
 use crate::check::rules::Rules;
 use crate::check::step::{CheckResult, Failure, Step, Target};
 use crate::check::task::{CheckTask, PathClass};
-use crate::check::{CheckContext, FindingFacts, HostFacts, failures};
+use crate::check::{Change, CheckContext, FindingFacts, HostFacts, Remedy, failures};
 use nix::errno::Errno;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -39,30 +39,28 @@ pub(crate) const STEPS: &[Step<ScratchTarget>] = &[
         check: check(
             "host.tmp",
             "this user can write to the temporary directory (TMPDIR, else /tmp)",
-            "`docker run --tmpfs /tmp:exec`, or `-e TMPDIR=…`",
+            "`--tmpfs /tmp:exec`, or `-e TMPDIR=…`",
         ),
         base: false,
         ask: |scratch| {
-            usable(
-                &scratch.temporary,
-                "programs and libraries need a place for temporary files",
-                "--tmpfs /tmp:exec,mode=1777",
-            )
+            usable(&scratch.temporary, "programs and libraries need a place for temporary files", |path| {
+                Change::Scratch { target: path.to_owned() }
+            })
         },
     },
     Step {
-        check: check("host.home", "this user can write to HOME", "`docker run -e HOME=/tmp/home`, or mount one"),
+        check: check("host.home", "this user can write to HOME", "`-e HOME=/tmp/home`, or mount one"),
         base: false,
         ask: |scratch| {
             let because = "caches and settings go there: Hugging Face, Triton, Matplotlib, pip";
-            scratch.home.as_ref().map_or(Ok(()), |home| usable(home, because, "-e HOME=/tmp/home"))
+            scratch.home.as_ref().map_or(Ok(()), |home| usable(home, because, |_| variable("HOME", "/tmp/home")))
         },
     },
     Step {
         check: check(
             "host.noexec",
-            "what is built at run time can be loaded: TMPDIR, HOME and the caches of Triton and Inductor are not mounted noexec",
-            "`docker run --tmpfs /tmp:exec`",
+            "TMPDIR, HOME and the caches of Triton and Inductor are not mounted noexec",
+            "`--tmpfs /tmp:exec`",
         ),
         base: false,
         ask: ScratchTarget::loadable,
@@ -93,7 +91,7 @@ pub(crate) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules
 }
 
 /// Checks that this user can write to a directory.
-fn usable(site: &PathFacts, because: &str, docker: &str) -> CheckResult {
+fn usable(site: &PathFacts, because: &str, change: fn(&str) -> Change) -> CheckResult {
     let Err(errno) = write_to(&site.path) else { return Ok(()) };
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     let what = match errno {
@@ -101,11 +99,15 @@ fn usable(site: &PathFacts, because: &str, docker: &str) -> CheckResult {
         Errno::ENOSPC | Errno::EDQUOT => format!("{} is full: not even a page can be written", site.shown),
         _ => format!("{} cannot be written as {uid}:{gid}: {}", site.shown, protocol::errno::words(errno)),
     };
-    let advice = match site.platform().is_container() {
-        true => format!("docker run {docker} …"),
-        false => "another directory (TMPDIR, HOME), or its permissions".to_owned(),
+    let remedy = match site.platform().is_container() {
+        true => Remedy::Start(change(&site.path.to_string_lossy())),
+        false => Remedy::Do("another directory (TMPDIR, HOME), or its permissions".to_owned()),
     };
-    Failure::new(what).because(because).advice(advice).found()
+    Failure::new(what).because(because).remedy(remedy).found()
+}
+
+fn variable(name: &str, value: &str) -> Change {
+    Change::Env { name: name.to_owned(), value: Some(value.to_owned()) }
 }
 
 /// Writes a page to a file without a name.
@@ -127,18 +129,15 @@ impl ScratchTarget {
         let Some(path) = self.built.iter().find(noexec) else { return Ok(()) };
         let shown = text::path(path);
         // A home in /dev/shm was made because /tmp is not writable.
-        let better = if path.starts_with("/dev/shm") { "/tmp" } else { &shown };
-        let advice = match self.temporary.platform().is_container() {
-            true => format!(
-                "docker run --tmpfs {better}:exec,mode=1777 …, or a cache elsewhere (TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR)"
-            ),
-            false => format!(
-                "mount -o remount,exec {shown}, or a cache elsewhere (TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR)"
-            ),
+        let better = if path.starts_with("/dev/shm") { "/tmp".into() } else { path.to_string_lossy() };
+        let remedy = match self.temporary.platform().is_container() {
+            true => Remedy::Start(Change::Scratch { target: better.into_owned() }),
+            false => Remedy::Do(format!("mount -o remount,exec {shown}")),
         };
         Failure::new(format!("{shown} is mounted noexec"))
             .because("what Triton, torch.compile and extensions build there cannot be loaded: `failed to map segment from shared object`")
-            .advice(advice)
+            .remedy(remedy)
+            .advice("or a cache elsewhere (TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR)")
             .found()
     }
 }

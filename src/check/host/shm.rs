@@ -24,10 +24,14 @@ pub(super) struct SharedMemory {
 /// Hundredths of a size that may be in use: a fresh container has a few files there.
 const USED: u64 = 10;
 
+fn nearly(bytes: u64) -> u64 {
+    bytes - bytes / 100 * USED
+}
+
 impl SharedMemory {
     /// Returns whether so many bytes are free, or nearly.
     fn has(self, bytes: u64) -> bool {
-        self.free >= bytes - bytes / 100 * USED
+        self.free >= nearly(bytes)
     }
 
     /// Formats the size, and the free part where that is much less.
@@ -70,7 +74,7 @@ impl HostTarget {
         Failure::new(format!("of /dev/shm, {size}, only {} are free{asked}", text::size(shm.free)))
             .because("other processes, or jobs that were killed, hold the rest")
             .advice(match self.place {
-                Platform::Container => "delete what is left (ls -l /dev/shm; with --ipc=host it is the host's), or start with --shm-size=8g instead of --ipc=host",
+                Platform::Container => "delete what is left (ls -l /dev/shm), or start it with a /dev/shm of its own instead of the host's",
                 Platform::Pod => "delete what is left (ls -l /dev/shm), or give the pod its own: hostIPC: false and an emptyDir with medium: Memory",
                 Platform::Host => "delete what is left: ls -l /dev/shm",
             })
@@ -82,30 +86,28 @@ impl HostTarget {
     fn within_memory(&self) -> CheckResult {
         let limits = (self.wanted.shm.map(|minimum| minimum.0), self.memory());
         let (Some(wanted), Some(memory)) = limits else { return Ok(()) };
-        if memory >= wanted {
+        let left = self.limits().memory_left.unwrap_or(memory).min(memory);
+        if memory >= wanted && left >= nearly(wanted) {
             return Ok(());
         }
-        let (wanted, memory) = (text::size(wanted), text::size(memory));
-        Failure::new(format!("host.shm asks for {wanted} of shared memory, and only {memory} of memory may be used"))
+        let more = Remedy::Start(Change::Memory { bytes: wanted.max(memory).saturating_mul(2) });
+        let room = match memory < wanted {
+            true => format!("only {} of memory may be used", text::size(memory)),
+            false => format!("of {} of memory only {} are left", text::size(memory), text::size(left)),
+        };
+        Failure::new(format!("host.shm asks for {} of shared memory, and {room}", text::size(wanted)))
             .because("what is in /dev/shm counts as memory: a job that fills it is killed")
-            .advice(match self.place {
-                Platform::Container => "start with a larger --memory, or ask for less with host.shm",
-                Platform::Pod => "raise resources.limits.memory, or ask for less with host.shm",
-                Platform::Host => "ask for less with host.shm, or choose a machine with more memory",
-            })
+            .remedy(more)
+            .advice("or ask for less with host.shm")
             .level(Some(Severity::Fail))
             .found()
     }
 
     fn little(&self, what: String) -> Failure {
         let bytes = self.wanted.shm.map_or(ADVISED, |minimum| minimum.0);
-        let remedy = match self.place.is_container() {
-            true => Remedy::Start(Change::Shm { bytes }),
-            false => Remedy::Do(format!("mount -o remount,size={bytes} /dev/shm")),
-        };
         Failure::new(what)
             .because("data loader workers and NCCL share memory through it, and die of a bus error when it is full")
-            .remedy(remedy)
+            .remedy(Remedy::Start(Change::Shm { bytes }))
             .level(self.wanted.shm.map(|_| Severity::Fail))
     }
 }

@@ -109,22 +109,46 @@ fn shared_memory_that_the_memory_limit_does_not_hold_cannot_be_had() {
 }
 
 #[test]
+fn memory_that_is_in_use_is_not_there_for_shared_memory() {
+    let limited = ("/sys/fs/cgroup/memory.max", "4294967296\n");
+    let told = |stat: &str| {
+        let mut machine = machine(&[CGROUP, limited, ("/sys/fs/cgroup/memory.stat", stat)]);
+        machine.host.wanted.shm = Some(Size(2 << 30));
+        machine.host.shm = Some(shm::SharedMemory { size: 0, free: 0 });
+        machine.host.judge_shared_memory().err()
+    };
+    let failure = told("anon 3221225472\nfile 0\nshmem 0\n").unwrap();
+    let finding = failure.finding(&STEPS[0].check, &Rules::new(&Settings::default().checks, None)).unwrap();
+    assert_eq!(finding.what, "host.shm asks for 2 GiB of shared memory, and of 4 GiB of memory only 1 GiB are left");
+    assert_eq!(told("anon 104857600\nfile 3221225472\nshmem 0\n"), None, "the kernel takes cached files back");
+    assert_eq!(told("anon 2200000000\n"), None, "nearly as much as is asked for");
+}
+
+#[test]
 fn the_interfaces_that_variables_name_are_here() {
     let devices = ("/proc/net/dev", "Inter-| Receive\n face |bytes\n    lo: 0 0\n  eth0: 0 0\n  ib0: 0 0\n");
     let told =
-        |variables: &[(&str, &str)]| machine(&[devices, ("/dev/nvidia0", "")]).with(variables).wrong("host.interface");
-    for well in ["eth", "eth0", "=eth0", "ens5,ib", "^docker0,lo", "^=eth0", "=eth0:4000"] {
+        |variables: &[(&str, &str)]| machine(&[devices, GPUS[0], GPUS[1]]).with(variables).wrong("host.interface");
+    for well in
+        ["eth", "eth0", "=eth0", "ens5,ib", "^docker0,lo", "^=eth0", "=eth0:4000", "eth0,", "^docker0,", "^=eth"]
+    {
         assert_eq!(told(&[("NCCL_SOCKET_IFNAME", well)]), None, "{well}");
     }
-    for gone in ["ens5", "=eth", "=bond0,ens5", "^lo,eth,ib"] {
+    for gone in ["ens5", "=eth", "=bond0,ens5", "^lo,eth,ib", "ens5,", "^=lo,eth0,ib0"] {
         let expected = format!("NCCL_SOCKET_IFNAME={gone}: no such network interface is here");
         assert_eq!(told(&[("NCCL_SOCKET_IFNAME", gone)]), Some(expected));
     }
     assert_eq!(told(&[("GLOO_SOCKET_IFNAME", "ib0")]), None);
-    assert!(told(&[("GLOO_SOCKET_IFNAME", "eth")]).is_some(), "Gloo knows whole names only");
-    let alone = machine(&[devices]).with(&[("NCCL_SOCKET_IFNAME", "ens5")]);
-    assert_eq!(alone.wrong("host.interface"), None, "one process without a GPU talks to no other");
-    let unseen = machine(&[("/dev/nvidia0", "")]).with(&[("NCCL_SOCKET_IFNAME", "ens5")]);
+    assert_eq!(told(&[("GLOO_SOCKET_IFNAME", "eth0,ib0")]), None);
+    for gone in ["eth", "eth0,ens5", "^lo", "=eth0"] {
+        assert!(told(&[("GLOO_SOCKET_IFNAME", gone)]).is_some(), "Gloo opens each of these, by its whole name: {gone}");
+    }
+    for gpus in 0..2 {
+        let files: Vec<(&str, &str)> = [devices].into_iter().chain(GPUS.into_iter().take(gpus)).collect();
+        let alone = machine(&files).with(&[("NCCL_SOCKET_IFNAME", "ens5")]);
+        assert_eq!(alone.wrong("host.interface"), None, "one process talks to no other");
+    }
+    let unseen = machine(&GPUS).with(&[("NCCL_SOCKET_IFNAME", "ens5")]);
     assert_eq!(unseen.wrong("host.interface"), None);
 }
 
@@ -143,9 +167,10 @@ fn a_missing_directory_is_told() {
     std::fs::remove_dir_all(machine.directory.path().join("dev")).unwrap();
     let findings = machine.asked(&["host.shm"]);
     assert_eq!(findings[0].what, "/dev/shm does not exist");
-    assert!(matches!(&findings[0].remedy[..], [Remedy::Do(line)] if line.starts_with("mount ")));
+    assert_eq!(findings[0].remedy, [Remedy::Start(Change::Shm { bytes: 8 << 30 })]);
 }
 
+const GPUS: [(&str, &str); 2] = [("/dev/nvidia0", ""), ("/dev/nvidia1", "")];
 const CGROUP: (&str, &str) = ("/proc/self/cgroup", "0::/\n");
 
 #[test]
@@ -189,7 +214,17 @@ fn rdma_devices_are_missed_where_nccl_was_told_of_them() {
     assert_eq!(machine(&[]).wrong("host.rdma"), None);
     assert_eq!(machine(&[]).with(&hca).wrong("host.rdma").unwrap(), "there is no /dev/infiniband/uverbs*");
     assert_eq!(machine(&[]).with(&[hca[0], ("NCCL_IB_DISABLE", "1")]).wrong("host.rdma"), None);
-    assert_eq!(machine(&[("/dev/infiniband/uverbs0", "")]).with(&hca).wrong("host.rdma"), None);
+    let here = [("/dev/infiniband/uverbs0", ""), ("/sys/class/infiniband/mlx5_0/node_type", "")];
+    assert_eq!(machine(&here[..1]).with(&hca).wrong("host.rdma"), None);
+    let named = |list: &str| machine(&here).with(&[("NCCL_IB_HCA", list)]).wrong("host.rdma");
+    for well in ["mlx5", "mlx5_0:1", "=mlx5_0:1,mlx5_1:1", "^mlx5_1", "^=mlx5_1:1"] {
+        assert_eq!(named(well), None, "{well}");
+    }
+    for gone in ["=mlx5", "mlx4", "=mlx5_1:1"] {
+        assert_eq!(named(gone), Some(format!("NCCL_IB_HCA={gone}: no such RDMA device is here")));
+    }
+    assert_eq!(machine(&[]).with(&[("NCCL_IB_HCA", "^mlx5_bond_0")]).wrong("host.rdma"), None, "it names none");
+    assert_eq!(machine(&[]).with(&[hca[0], ("NCCL_NET", "Socket")]).wrong("host.rdma"), None);
 }
 
 #[test]

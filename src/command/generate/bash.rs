@@ -1,8 +1,7 @@
 //! The completion for bash, which needs no other package.
 
-use crate::command::table::{
-    CommandOption, GENERATED, OperandKind, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind,
-};
+use crate::command::generated_words::GENERATED;
+use crate::command::table::{CommandOption, OperandKind, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind};
 
 /// The script around the lists. `path` holds the words that chose a sub-command. `command` is the index of the first word that belongs to
 /// a command and no longer to trainit.
@@ -125,7 +124,8 @@ fn words_of(row: &'static Subcommand) -> String {
 fn operands_of(row: &Subcommand) -> &'static str {
     match row.operand.map(|operand| operand.kind) {
         Some(OperandKind::Command | OperandKind::MaybeCommand) => " programs=1",
-        Some(OperandKind::File) => "; compopt -o default",
+        Some(OperandKind::File | OperandKind::MaybePath | OperandKind::Paths) => "; compopt -o default",
+        Some(OperandKind::Directory) => "; compopt -o dirnames",
         None => "",
     }
 }

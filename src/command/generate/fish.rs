@@ -1,6 +1,7 @@
 //! The completion for fish: one line for each word (complete(1) of fish).
 
-use crate::command::table::{CommandOption, GENERATED, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind};
+use crate::command::generated_words::GENERATED;
+use crate::command::table::{CommandOption, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind};
 
 /// Generates the script.
 pub(super) fn script(modes: &[String]) -> String {

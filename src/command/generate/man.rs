@@ -1,6 +1,7 @@
 //! The man page, in roff's man macros (man(7)).
 
-use crate::command::table::{GENERATED, SUBCOMMANDS, Subcommand, SubcommandKind};
+use crate::command::generated_words::GENERATED;
+use crate::command::table::{SUBCOMMANDS, Subcommand, SubcommandKind};
 use crate::config::Settings;
 use crate::mode;
 use protocol::exit_code::TABLE;

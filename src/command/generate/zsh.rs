@@ -1,7 +1,8 @@
 //! The completion for zsh: one function for each sub-command (zshcompsys(1)).
 
+use crate::command::generated_words::GENERATED;
 use crate::command::table::{
-    CommandOption, GENERATED, Operand, OperandKind, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind,
+    CommandOption, Operand, OperandKind, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind,
 };
 
 /// Generates the script.
@@ -100,7 +101,9 @@ fn operand(operand: Option<Operand>) -> &'static str {
         Some(OperandKind::Command | OperandKind::MaybeCommand) => {
             "'(-)1:command:_command_names -e' '*::argument:_normal'"
         }
-        Some(OperandKind::File) => "'1:file:_files'",
+        Some(OperandKind::File | OperandKind::MaybePath) => "'1:file:_files'",
+        Some(OperandKind::Paths) => "'*:file:_files'",
+        Some(OperandKind::Directory) => "'1:directory:_files -/'",
         None => "",
     }
 }

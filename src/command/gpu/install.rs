@@ -1,10 +1,10 @@
 //! `trainit gpu install-probe`: writes the gpu-probe to a file, for clusters that report programs running from memory.
 
 use super::CommandOutput;
+use crate::command::program_file;
 use crate::error::{Error, ErrorKind, Result};
 use gpu::probe::helper::{INSTALLED, embedded};
 use protocol::exit_code::Exit;
-use std::io::{self, Write};
 use std::path::Path;
 
 /// Writes the file, executable for all users, and prints its path.
@@ -18,20 +18,12 @@ pub(crate) fn run(path: Option<&Path>) -> Result<CommandOutput> {
             .because("its build said why: no linker for it was found")
             .hint("build it with rustup's toolchain, or with ld.lld on PATH")
     })?;
-    write(place, helper).map_err(|error| {
+    program_file::write(place, &mut &*helper).map_err(|error| {
         Error::new(ErrorKind::Internal, format!("the helper cannot be written to {}", place.display()))
             .caused_by(error)
             .hint("run it as root, in the Dockerfile: RUN [\"trainit\", \"gpu\", \"install-probe\"]")
     })?;
     Ok(CommandOutput { text: format!("{}\n", place.display()), exit: Exit::Success })
-}
-
-fn write(place: &Path, helper: &[u8]) -> io::Result<()> {
-    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
-    let mut new = temporary::make(directory, ".trainit-")?;
-    new.write_all(helper)?;
-    temporary::publish(new, place, 0o755, true)
 }
 
 #[cfg(test)]

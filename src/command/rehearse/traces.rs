@@ -65,8 +65,11 @@ pub(super) fn lines(
     );
     if lines.is_empty() {
         let places = [search.dir.parent().unwrap_or(search.dir), search.workdir];
-        let beside = places.into_iter().flat_map(|place| written(search, place, BESIDE));
-        let beside: BTreeSet<PathBuf> = beside.filter(|file| !file.starts_with(search.dir)).collect();
+        // What is beside the directory of checkpoints comes first: a working directory may hold what other jobs write.
+        let mut beside: Vec<PathBuf> = places.into_iter().flat_map(|place| written(search, place, BESIDE)).collect();
+        beside.retain(|file| !file.starts_with(search.dir));
+        let mut named = BTreeSet::new();
+        beside.retain(|file| named.insert(file.clone()));
         lines.extend(
             beside.iter().take(MOST).map(|file| format!("{} was written, outside of checkpoint.dir", text::path(file))),
         );
@@ -120,8 +123,12 @@ mod tests {
     use super::*;
 
     fn told(files: &[&str]) -> Vec<String> {
-        let root = tempfile::tempdir().unwrap();
-        let dir = root.path().join("ck");
+        told_of(&tempfile::tempdir().unwrap(), "ck", files)
+    }
+
+    /// The same for a directory of checkpoints of another name; the root is the working directory.
+    fn told_of(root: &tempfile::TempDir, dir: &str, files: &[&str]) -> Vec<String> {
+        let dir = root.path().join(dir);
         std::fs::create_dir_all(&dir).unwrap();
         for file in files {
             std::fs::create_dir_all(root.path().join(file).parent().unwrap()).unwrap();
@@ -139,5 +146,13 @@ mod tests {
         assert_eq!(told(&["out/ckpt-7.npz", "train.py"]), ["/out/ckpt-7.npz was written, outside of checkpoint.dir"]);
         assert_eq!(told(&["ck/notes.txt"]), [""; 0]);
         assert_eq!(told(&["ck/a.pt"]), ["/ck/a.pt was written, and is no checkpoint by the rule in force"]);
+    }
+
+    #[test]
+    fn what_is_beside_the_directory_is_named_before_what_else_the_working_directory_holds() {
+        let files = ["a/1.npz", "a/2.npz", "a/3.npz", "run/mine.npz"];
+        let named = told_of(&tempfile::tempdir().unwrap(), "run/ck", &files);
+        assert_eq!(named.len(), MOST);
+        assert_eq!(named[0], "/run/mine.npz was written, outside of checkpoint.dir");
     }
 }

@@ -166,7 +166,10 @@ fn other_words_for_what_is_locked_are_locked_as_well() {
         "env: {PIP_INDEX_URL: https://ours}\nlock: [env.PIP_INDEX_URL]\n",
         &variable("TRAINIT_DEPS_INDEX", "https://mine"),
     );
-    refused("jupyter.port: 1\nlock: [jupyter.port]\n", &variable("TRAINIT_JUPYTER_ARGS", "--port=2"));
+    for lock in ["jupyter.port: 1\nlock: [jupyter.port]\n", "jupyter.auth: token\nlock: [jupyter.auth]\n"] {
+        refused(lock, &variable("TRAINIT_JUPYTER_ARGS", "--port=2"));
+    }
+    refused("jupyter.auth: token\nlock: [jupyter.auth]\n", &variable("TRAINIT_JUPYTER_AUTH", "none"));
 }
 
 #[test]

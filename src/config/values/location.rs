@@ -26,11 +26,23 @@ pub enum NoPath<'a> {
     Drive(&'a str),
 }
 
+/// What to do about files that are elsewhere: `data` with its option `from`.
+const STAGED: &str = "data with DIRECTORY:from=URL brings what is there";
+
+/// What to do about a bucket without that.
+const BUCKET: &str = "mount the bucket (the platform's CSI driver; mountpoint-s3, gcsfuse, blobfuse2 or rclone mount on the host), mount its \
+                      directory into the container, and name the directory";
+
+/// What to do about a repository.
+const BROUGHT: &str =
+    "code.from brings a git repository: give it this address, and here name the directory that the code goes to";
+
 impl NoPath<'_> {
     /// Returns what to do instead.
     pub fn hint(&self) -> String {
         match self {
             NoPath::Url { scheme, rest, .. } => way(scheme, rest),
+            NoPath::Remote(text) if text.contains(".git") => BROUGHT.to_owned(),
             NoPath::Remote(_) => mount("what is there"),
             NoPath::Drive(_) => mount("the directory"),
         }
@@ -71,20 +83,18 @@ fn way(scheme: &str, rest: &str) -> String {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     match scheme.to_ascii_lowercase().as_str() {
         "file" if path.starts_with('/') => format!("write the path alone: {}", shown(path)),
-        "s3" | "gs" | "gcs" | "az" | "abfs" | "abfss" | "wasbs" | "r2" | "oss" | "hdfs" => {
-            "trainit brings nothing from there: mount the bucket (the platform's CSI driver; mountpoint-s3, gcsfuse, blobfuse2 or rclone \
-             mount on the host with docker run -v), and name the directory"
-                .to_owned()
-        }
+        "s3" | "gs" | "az" => format!("{STAGED}, and checkpoint.mirror keeps checkpoints there; or {BUCKET}"),
+        "gcs" | "abfs" | "abfss" | "wasbs" | "r2" | "oss" | "hdfs" => BUCKET.to_owned(),
         scheme if scheme == "ssh" || scheme == "git" || scheme.starts_with("git+") || rest.contains(".git") => {
-            format!("clone it on the host, and {}", mount("the directory"))
+            BROUGHT.to_owned()
         }
+        "https" | "http" => format!("{STAGED}; or {}", mount("what is there")),
         _ => mount("what is there"),
     }
 }
 
 fn mount(what: &str) -> String {
-    format!("mount {what} (docker run -v /path/on/host:/path/in/container …), and name the path in the container")
+    format!("mount {what} into the container, and name the path in the container")
 }
 
 /// Returns whether a text is `user@host:` as in scp(1) and git: a text with a slash before the colon is a path.
@@ -118,11 +128,13 @@ mod tests {
             what("s3://bucket/runs").contains("a URL is not a path")
                 && what("s3://bucket/runs").contains("mount the bucket")
         );
+        assert!(what("s3://bucket/runs").contains("checkpoint.mirror") && what("https://h/x.tar").contains("from=URL"));
         assert!(what("GS://b").contains("mount the bucket"));
         assert!(what("file:///data/x").contains("write the path alone: /data/x"));
         assert!(what("file://localhost/data").contains("write the path alone: /data"));
-        assert!(what("https://host/team/train.git").contains("clone it on the host"));
+        assert!(what("https://host/team/train.git").contains("code.from brings"));
         assert!(what("git@github.com:team/train.git").contains("on another machine"));
+        assert!(what("git@github.com:team/train.git").contains("code.from brings"));
         assert!(what("me@nas.local:/export").contains("on another machine"));
         assert!(what(r"C:\data").contains("Windows") && what("d:/data").contains("Windows"));
     }

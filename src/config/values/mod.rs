@@ -1,33 +1,42 @@
 //! The types of keys' values and their syntax. A new type is one file here with one `ConfigValue`.
 
 mod choices;
+mod cluster;
 mod collections;
 mod gpus;
 mod limits;
 mod location;
+mod metadata;
+mod mirror;
 mod numbers;
 mod paths;
 mod ranges;
 mod records;
+mod repository;
 mod signals;
 mod units;
 mod users;
 mod versions;
+mod word_or;
 
 pub use choices::{
-    GpuCount, IndexChoice, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, ReadyProbe, Refresh,
-    Requirements, Resume, Severity, Target, Unknown, Verify,
+    Agreement, Installer, JupyterAuth, Lfs, LogFormat, LogLevel, OnError, PathKind, PreemptChoice, Requeue, Severity,
+    Target, Unknown,
 };
+pub use cluster::Launch;
 pub(super) use collections::items;
 pub use gpus::{ForwardCompat, FreeMemory, MigPolicy};
 pub use limits::{LockedMemory, OpenFiles, Threads};
 pub use location::{NoPath, no_place_elsewhere, read_path};
+pub use metadata::MetadataAddress;
+pub use mirror::MirrorPlace;
 pub use paths::{DataPath, OutputPath, parse_path_list};
 pub use ranges::Range;
 pub use records::{EnvValue, KeyPath, ModeSpec};
 pub use units::{Size, duration_text};
 pub use users::{Umask, UserChoice, Who};
 pub use versions::CudaVersion;
+pub use word_or::{GpuCount, HistoryPath, IndexChoice, OnFailure, ReadyProbe, Refresh, Requirements, Resume, Verify};
 
 use super::value_error::{NameError, ValueError};
 use super::words::{self, WordsError};

@@ -8,6 +8,7 @@ use super::{ConfigValue, PathKind, Size, Verify};
 use crate::config::problems::{shown, together};
 use crate::config::{ConfigNode, Content, Problems, ValueOrigin, suggest};
 use serde_json::{Value as Json, json};
+use stage::{NoSource, Only, Source};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,10 @@ record! {
         "min_speed" min_speed: Option<Size> = Some(None);
         /// Deadline of the check; by default it follows the kind of file system.
         "timeout" timeout: Option<Duration> = Some(None);
+        /// Which objects of the source are brought: patterns of names.
+        "only" only: Vec<String> = Some(Vec::new());
+        /// Where the data comes from, if trainit brings it: a path or a URL. It stands last in the short form.
+        "from" from: Option<Source> = Some(None);
     }
 }
 
@@ -62,8 +67,12 @@ impl ConfigValue for DataPath {
     }
 
     fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
-        let parts = long_form(node, DATA_OPTIONS, at, problems)?;
-        Self::from_parts(&without_rw(parts, at, problems)?, at, problems)
+        let parts = staged(long_form(node, DATA_OPTIONS, at, problems)?);
+        let path = Self::from_parts(&without_rw(parts, at, problems)?, at, problems)?;
+        if let Err(error) = Only::parse(&path.only) {
+            problems.wrong(&node.origin, &format!("{at}.only"), &error, "a pattern such as *.tar, or train/");
+        }
+        Some(path)
     }
 
     fn schema() -> Json {
@@ -95,8 +104,20 @@ impl ConfigValue for OutputPath {
 }
 
 /// The options of each kind of path.
-const DATA_OPTIONS: &[&str] =
-    &["mounted", "min_files", "contains", "ro", "rw", "type", "manifest", "verify", "min_speed", "timeout"];
+const DATA_OPTIONS: &[&str] = &[
+    "mounted",
+    "min_files",
+    "contains",
+    "ro",
+    "rw",
+    "type",
+    "manifest",
+    "verify",
+    "min_speed",
+    "timeout",
+    "only",
+    "from",
+];
 const OUTPUT_OPTIONS: &[&str] = &["mounted", "min_free", "allocate", "probe", "timeout"];
 
 /// Returns whether a name is an option of any kind of path: an option of another kind is no part of a path either.
@@ -117,14 +138,51 @@ fn without_rw(mut node: ConfigNode, at: &str, problems: &mut Problems) -> Option
     Some(node)
 }
 
+impl ConfigValue for Source {
+    fn form() -> String {
+        "a path or a URL".into()
+    }
+
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
+        let text = node.as_text().unwrap_or_default();
+        let refused =
+            |error: NoSource| problems.wrong(&node.origin, at, &format!("`{}`: {error}", shown(text)), error.hint());
+        Source::parse(text).map_err(refused).ok()
+    }
+}
+
+/// Returns a path whose data is brought: it need not be a mount.
+fn staged(mut node: ConfigNode) -> ConfigNode {
+    let origin = node.origin.clone();
+    if let Content::Map(parts) = &mut node.content
+        && parts.contains_key("from")
+    {
+        parts.entry("mounted".into()).or_insert_with(|| ConfigNode::text("no", origin));
+    }
+    node
+}
+
+/// Splits the option `from=` off, which takes the rest of the word: URLs have colons and commas.
+fn split_from(text: &str) -> (&str, Option<&str>) {
+    let found = [":from=", ",from="].iter().filter_map(|mark| Some((text.find(mark)?, mark.len()))).min();
+    let Some((at, length)) = found else { return (text, None) };
+    (text.get(..at).unwrap_or_default(), text.get(at + length..))
+}
+
 /// Returns the map that a path with options stands for; a map stays unchanged.
 fn long_form(node: &ConfigNode, known: &[&str], at: &str, problems: &mut Problems) -> Option<ConfigNode> {
     let Some(text) = node.as_text() else { return Some(node.clone()) };
     // This check precedes the split: the last colon of a URL does not introduce options.
     if let Err(error) = super::no_place_elsewhere(text) {
-        problems.wrong(&node.origin, at, &error.to_string(), &error.hint());
+        let brought = known.contains(&"from").then(|| Source::parse(text).ok()).flatten();
+        let hint = brought.map_or_else(
+            || error.hint(),
+            |source| format!("trainit brings it to a path: /data:from={}", source.shown()),
+        );
+        problems.wrong(&node.origin, at, &error.to_string(), &hint);
         return None;
     }
+    let (text, from) = if known.contains(&"from") { split_from(text) } else { (text, None) };
     let (path, options) = match split(text, known) {
         Ok(parts) => parts,
         Err(error) => {
@@ -140,13 +198,14 @@ fn long_form(node: &ConfigNode, known: &[&str], at: &str, problems: &mut Problem
             problems.wrong(&node.origin, at, &format!("`{name}` is there twice"), "keep one of them");
         }
     }
+    from.map(|from| parts.insert("from".to_owned(), ConfigNode::text(from, node.origin.clone())));
     Some(ConfigNode::map(parts, node.origin.clone()))
 }
 
 fn option_value(name: &str, value: &str, origin: &ValueOrigin) -> ConfigNode {
     let text = |part: &str| ConfigNode::text(part, origin.clone());
     match name {
-        "contains" => ConfigNode::list(value.split('+').map(text).collect(), origin.clone()),
+        "contains" | "only" => ConfigNode::list(value.split('+').map(text).collect(), origin.clone()),
         _ => text(value),
     }
 }
@@ -182,7 +241,9 @@ impl NoSplit<'_> {
         match self {
             NoSplit::Url => "mount it, and name the directory".to_owned(),
             NoSplit::TwoPaths => {
-                format!("HOST:CONTAINER is for docker -v; here name only the path in the container; {ANYWAY}")
+                format!(
+                    "HOST:CONTAINER is for the option that mounts; here name only the path in the container; {ANYWAY}"
+                )
             }
             NoSplit::Colon => "write it as a map: {path: …, contains: […]}".to_owned(),
             NoSplit::NoOption { meant: Some(meant), .. } => format!("did you mean {meant}? {ANYWAY}"),
@@ -197,6 +258,10 @@ fn split<'a>(text: &'a str, known: &'a [&'a str]) -> Result<(&'a str, Option<&'a
         Some((path, tail)) if names(tail).all(|name| known.contains(&name)) => (path, Some(tail)),
         _ => (text, None),
     };
+    // Half a URL does not look like one, so no part of the text may be quoted.
+    if options.is_none() && text.contains("://") {
+        return Err(NoSplit::Url);
+    }
     let tail = text.rsplit_once(':').map(|(_, tail)| tail).filter(|tail| options.is_none() && !tail.starts_with('/'));
     tail.map_or(Ok(()), |tail| no_near_miss(tail, known))?;
     no_other_syntax(path)?;

@@ -81,7 +81,10 @@ fn what_uv_does_not_see_nobody_may_ask_it_for() {
 }
 
 fn torch() -> ProtectedVersions {
-    ProtectedVersions { versions: [(name("torch"), version("2.6.0a0+x"))].into_iter().collect(), below: Vec::new() }
+    ProtectedVersions {
+        versions: [(name("torch"), version("2.6.0a0+x"))].into_iter().collect(),
+        ..ProtectedVersions::default()
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn a_user_gets_one_line_in_the_files_of_its_own_container() {
 
 #[test]
 fn a_line_that_has_to_come_first_keeps_the_files_mode() {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let directory = tempfile::tempdir().unwrap();
     let root = Root::at(directory.path());
     std::fs::create_dir(root.path("/etc")).unwrap();

@@ -144,9 +144,9 @@ fn whoever_is_that_user_already_changes_nothing_even_without_any_right() {
 fn only_root_with_the_capabilities_for_it_can_become_somebody_else() {
     let not_root = World::new().user("1000:1000").started_as(12345, 0).refused();
     assert!(not_root.starts_with("cannot run as 1000:1000 (user, TRAINIT_USER): trainit was started as 12345:0"));
-    assert!(not_root.contains("→ docker run --user 1000:1000"), "{not_root}");
+    assert!(not_root.contains("→ start the container as 1000:1000"), "{not_root}");
     let dropped = World::new().user("1000").file("proc/self/status", "CapEff:\t0000000000000040\n").refused();
-    assert!(dropped.contains("SETUID") && dropped.contains("--cap-add SETUID --cap-add SETGID"), "{dropped}");
+    assert!(dropped.contains("SETUID") && dropped.contains("the capabilities SETUID and SETGID, which"), "{dropped}");
     assert_eq!(World::new().user("1000").without("proc/self/status").numbers().0, 1000);
 }
 
@@ -188,7 +188,7 @@ fn the_name_of_docker_stacks_user_follows_its_number() {
     let account = world.decide().unwrap().account.unwrap();
     assert_eq!((account.name.to_str(), account.listed, account.gid), (Some("alice"), false, Some(100)));
     assert_eq!(account.homes, ["/home/alice", "/home/jovyan"].map(std::path::PathBuf::from));
-    assert_eq!((account.group, account.shell), (Some("gid2000".into()), Some("/bin/bash".into())));
+    assert_eq!((account.group, account.shell), (Some("alice".into()), Some("/bin/bash".into())));
 }
 
 #[test]
@@ -201,11 +201,12 @@ fn a_number_that_nobody_knows_gets_a_name() {
 }
 
 #[test]
-fn directories_are_given_away_only_for_the_variables_of_docker_stacks() {
-    let chown = [("NB_UID", "1000"), ("CHOWN_EXTRA", "/work")];
-    let given = |world: World| world.decide().unwrap().switch.unwrap().chown.len();
-    assert_eq!(given(World::new().variables(&chown)), 1);
-    assert_eq!(given(World::new().variables(&chown).user("1000")), 0);
+fn directories_are_given_away_only_as_variables_name_them_and_only_where_the_user_is_free() {
+    let chown = [("NB_UID", "1000"), ("CHOWN_HOME", "yes"), ("CHOWN_EXTRA", "/work")];
+    let given = |world: World| world.decide().unwrap().switch.unwrap().chown;
+    let paths = |world: World| given(world).iter().map(|one| one.path.display().to_string()).collect::<Vec<_>>();
+    assert_eq!(paths(World::new().variables(&chown)).last().map(String::as_str), Some("/work"));
+    assert_eq!(paths(World::new().variables(&chown).user("1000")), ["/work"]);
 }
 
 #[test]
@@ -214,13 +215,80 @@ fn devices_that_only_their_group_may_use_bring_that_group() {
     if !nix::unistd::geteuid().is_root() {
         return println!("SKIPPED: only root can give files away");
     }
-    let names = ["dev/kfd", "dev/dri/renderD128", "dev/dri/card0", "dev/infiniband/uverbs0", "dev/kfd-open"];
-    let world = names.iter().fold(World::new(), |world, name| world.file(name, "")).user("1000");
-    for (name, (gid, mode)) in names.iter().zip([(801, 0o660), (802, 0o660), (803, 0o660), (804, 0o600), (805, 0o666)])
-    {
+    let nodes = [
+        ("dev/kfd", 801, 0o660),
+        ("dev/dri/renderD128", 802, 0o660),
+        ("dev/dri/card0", 803, 0o660),
+        ("dev/infiniband/uverbs0", 804, 0o600),
+        ("dev/kfd-open", 805, 0o666),
+        ("dev/nvidia0", 806, 0o660),
+        ("dev/nvidia-caps/nvidia-cap12", 807, 0o660),
+        ("dev/nvhost-gpu", 808, 0o660),
+        ("dev/accel/accel0", 809, 0o660),
+        ("dev/neuron0", UNMAPPED, 0o660),
+        ("dev/sda", 811, 0o660),
+    ];
+    let world = nodes.iter().fold(World::new(), |world, (name, ..)| world.file(name, "")).user("1000");
+    for (name, gid, mode) in nodes {
         let path = world.directory.path().join(name);
         chown(&path, Some(0), Some(gid)).unwrap();
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
-    assert_eq!(world.numbers().2, [44, 777, 801, 802]);
+    assert_eq!(world.numbers().2, [44, 777, 801, 802, 806, 807, 808, 809]);
+}
+
+#[test]
+fn a_new_name_finds_the_home_of_docker_stacks_user_under_it() {
+    let renamed =
+        |uid, name| World::new().variables(&[("NB_UID", uid), ("NB_GID", "101"), ("NB_USER", name)]).decide().unwrap();
+    let kitten = renamed("1010", "kitten");
+    let link = kitten.home_link.clone().unwrap();
+    assert_eq!((link.from.to_str(), link.to.to_str()), (Some("/home/jovyan"), Some("/home/kitten")));
+    let account = kitten.account.unwrap();
+    assert_eq!(
+        (account.gid, account.group),
+        (Some(100), Some("kitten".into())),
+        "it may write what the image's user may"
+    );
+    assert_eq!(account.shell, Some("/bin/bash".into()));
+    assert_eq!(renamed("1000", "jovyan").home_link, None);
+    assert_eq!(renamed("5", "alice").home_link, None, "a home that is not in /home stays where it is");
+    let root = World::new().variables(&[("NB_UID", "0"), ("NB_GID", "0"), ("NB_USER", "root")]).decide().unwrap();
+    assert_eq!((root.home_link.map(|link| link.to), root.switch), (Some("/home/root".into()), None));
+    let by_key = World::new().variables(&[("NB_UID", "1010"), ("NB_USER", "kitten")]).user("1010").decide().unwrap();
+    assert_eq!(by_key.home_link, None);
+}
+
+#[test]
+fn a_number_without_an_account_takes_the_name_of_docker_stacks_variable() {
+    let named = |name| World::new().variables(&[("NB_USER", name)]).started_as(1010, 0).decide().unwrap();
+    for name in ["kitten", "jovyan"] {
+        let identity = named(name);
+        let account = identity.account.unwrap();
+        assert_eq!((account.name.to_str(), account.listed, identity.switch), (Some(name), false, None));
+    }
+    assert_eq!(named("root").account.unwrap().name, "uid1010");
+    let known = World::new().variables(&[("NB_USER", "kitten")]).started_as(1000, 100).decide().unwrap();
+    assert_eq!(known.account.unwrap().name, "jovyan");
+}
+
+#[test]
+fn the_number_of_linuxserver_is_its_own_users_where_the_image_has_it() {
+    let variables = [("PUID", "1001"), ("PGID", "1002")];
+    let account = World::new().variables(&variables).decide().unwrap().account.unwrap();
+    assert_eq!((account.name.to_str(), account.group), (Some("uid1001"), Some("gid1002".into())));
+    let passwd = format!("{PASSWD}abc:x:911:911::/config:/bin/false\n");
+    let image = World::new().file("etc/passwd", &passwd).file("config/settings", "").variables(&variables);
+    let identity = image.decide().unwrap();
+    let (account, switch) = (identity.account.unwrap(), identity.switch.unwrap());
+    assert_eq!((account.name.to_str(), account.homes), (Some("abc"), vec!["/config".into()]));
+    let chown: Vec<_> = switch.chown.iter().map(|chown| (chown.path.to_str().unwrap(), chown.recursive)).collect();
+    assert_eq!(chown, [("/config", false)]);
+}
+
+#[test]
+fn a_group_keeps_its_name_when_another_one_asks_for_it() {
+    let group = |name| World::new().variables(&[("NB_UID", "1000"), ("NB_GID", "2000"), ("NB_GROUP", name)]).decide();
+    assert_eq!(group("team").unwrap().account.unwrap().group, Some("team".into()));
+    assert_eq!(group("users").unwrap().account.unwrap().group, Some("gid2000".into()));
 }

@@ -3,10 +3,11 @@
 //! Neither ever stands on a command line. They travel in a file that only the user may read, and are removed from the environment, so
 //! that kernels do not inherit them.
 
-use super::arguments::Arguments;
+use super::arguments::{self, Arguments};
 use super::{ServerContext, file};
+use crate::config::JupyterAuth;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mode::server_setup::PrivateFile;
+use crate::mode::server_setup::{KeptFile, PrivateFile};
 use protocol::errno;
 use protocol::exit_code::FailureFamily;
 use sha2::{Digest, Sha256};
@@ -38,6 +39,8 @@ pub(super) enum JupyterAccess {
     Password,
     /// As options on the command line say.
     ByHand,
+    /// Without any proof: something in front has asked for one, such as the platform of this variable.
+    Open(Option<&'static str>),
 }
 
 /// The token and the password.
@@ -60,12 +63,15 @@ impl Access {
         let by_hand = ["token", "password", "hashed_password"].iter().any(|name| arguments.has(name, &[]));
         // RunPod opens its pages with this variable's value, so there it is a token to its users.
         let is_token = around.environment.get("RUNPOD_POD_ID").is_some();
+        let auth = around.settings.jupyter_auth.value;
         let way = match (given(TOKEN), given(TOKEN_FILE), password) {
             (Some(token), ..) => JupyterAccess::Given(token.to_owned(), TOKEN),
             (None, Some(path), _) => JupyterAccess::Given(read(around, path)?, TOKEN_FILE),
             (None, None, Some(password)) if is_token => JupyterAccess::Given(password.to_owned(), PASSWORD),
             (None, None, Some(_)) => JupyterAccess::Password,
-            _ if by_hand => JupyterAccess::ByHand,
+            _ if by_hand && !arguments.say_no_token() => JupyterAccess::ByHand,
+            _ if auth == JupyterAuth::Proxy => JupyterAccess::Open(arguments::platform(around.environment)),
+            _ if auth == JupyterAuth::None => JupyterAccess::Open(None),
             _ => made(around),
         };
         Ok(Access { way, hashed: password.map(|password| hashed(password, around.secret)) })
@@ -77,6 +83,7 @@ impl Access {
             JupyterAccess::Made(token) | JupyterAccess::MadeBefore(token) | JupyterAccess::Given(token, _) => {
                 Some(token)
             }
+            JupyterAccess::Open(_) => Some(""),
             JupyterAccess::Password | JupyterAccess::ByHand => None,
         }
     }
@@ -88,20 +95,35 @@ impl Access {
             JupyterAccess::MadeBefore(_) => {
                 Some("the token is the one that was told at this container's first start".to_owned())
             }
+            JupyterAccess::Open(Some(platform)) => {
+                Some(format!("no token is asked for: the platform in front ({platform}) decides who may log in"))
+            }
+            JupyterAccess::Open(None) => {
+                Some("no token is asked for (jupyter.auth: none): who reaches the port can run code in here".to_owned())
+            }
             JupyterAccess::Given(_, from) => Some(format!("log in with the token of {from}")),
             JupyterAccess::Password => Some(format!("log in with the password of {PASSWORD}")),
         }
     }
 
+    /// Returns the copy of a token that was made, for the next start of this container.
+    pub(super) fn kept(&self, around: &ServerContext<'_>) -> Option<KeptFile> {
+        let is_made = matches!(self.way, JupyterAccess::Made(_));
+        is_made.then(|| around.keep_secret(&around.private.join(FILE))).flatten()
+    }
+
     /// Returns the file with the token.
     pub(super) fn files(&self, around: &ServerContext<'_>) -> Vec<PrivateFile> {
-        self.token().map(|token| file(around.private.join(FILE), token)).into_iter().collect()
+        self.token()
+            .filter(|token| !token.is_empty())
+            .map(|token| file(around.private.join(FILE), token))
+            .into_iter()
+            .collect()
     }
 }
 
 fn made(around: &ServerContext<'_>) -> JupyterAccess {
-    let before = (around.read)(&around.private.join(FILE)).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    match before {
+    match around.earlier_secret(&around.private.join(FILE)) {
         Some(token) => JupyterAccess::MadeBefore(token),
         None => JupyterAccess::Made(around.secret.to_owned()),
     }

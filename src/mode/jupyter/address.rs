@@ -6,6 +6,7 @@ use super::arguments::Arguments;
 use crate::config::Settings;
 use crate::engine::Platform;
 use crate::error::{Error, Result};
+use crate::mode::reach;
 use protocol::handover::Service;
 use std::ffi::OsString;
 use sys::environment::Environment;
@@ -67,32 +68,54 @@ impl Address {
     }
 
     /// Returns lines about the address to open, and about the port that has to be published for it.
-    pub(super) fn lines(&self, around: &ServerContext<'_>, access: &Access, app: &str, https: bool) -> Vec<String> {
+    pub(super) fn lines(&self, around: &ServerContext<'_>, access: &Access, page: &str) -> Vec<String> {
+        let token = match &access.way {
+            JupyterAccess::Made(token) => format!("?token={token}"),
+            _ => String::new(),
+        };
+        let mut lines = vec![format!("Jupyter: {page}{token}")];
+        lines.extend(access.how_to_log_in());
+        lines.extend(self.way(around).filter(|_| self.outside(around).is_none()));
+        lines
+    }
+
+    /// Returns the page that a person opens, without a token.
+    pub(super) fn page(&self, around: &ServerContext<'_>, app: &str, https: bool) -> String {
         let page = match app {
             "lab" => "lab",
             "notebook" | "nbclassic" => "tree",
             _ => "",
         };
         let scheme = if https { "https" } else { "http" };
-        let outside = outside(around.environment, self.port);
-        let origin = outside.clone().unwrap_or_else(|| format!("{scheme}://localhost:{}", self.port));
-        let token = match &access.way {
-            JupyterAccess::Made(token) => format!("?token={token}"),
-            _ => String::new(),
-        };
-        let mut lines = vec![format!("Jupyter: {origin}{}{page}{token}", self.base)];
-        lines.extend(access.how_to_log_in());
-        lines.extend(self.way(around).filter(|_| outside.is_none()));
-        lines
+        let origin = self.outside(around).unwrap_or_else(|| format!("{scheme}://localhost:{}", self.port));
+        format!("{origin}{}{page}", self.base)
+    }
+
+    /// Returns what is told when the server answers.
+    pub(super) fn when_ready(&self, around: &ServerContext<'_>, page: &str) -> String {
+        let inside = self.is_inside() && around.place.is_container();
+        if inside { reach::told_inside(page) } else { page.to_owned() }
+    }
+
+    fn outside(&self, around: &ServerContext<'_>) -> Option<String> {
+        reach::outside(around.environment, self.port).filter(|_| !self.is_inside())
+    }
+
+    /// Returns whether the server listens inside the container only.
+    fn is_inside(&self) -> bool {
+        self.ip.as_deref().is_some_and(reach::is_loopback)
     }
 
     /// Returns a hint about reaching the port; what is published cannot be seen from inside, so nothing is guessed.
     fn way(&self, around: &ServerContext<'_>) -> Option<String> {
         let port = self.port;
         match around.place {
+            _ if self.is_inside() && around.place.is_container() => {
+                Some(reach::inside_only(around.place, around.environment, port))
+            }
             _ if self.base != "/" => Some(format!("behind a proxy it is at {} of the proxy's address", self.base)),
             Platform::Container => Some(format!(
-                "from another machine: its name instead of localhost; the port has to be published: docker run -p {port}:{port}"
+                "from another machine: its name instead of localhost; the port has to be published ({port}:{port})"
             )),
             Platform::Pod => {
                 let pod = around.environment.text("HOSTNAME").unwrap_or("POD");
@@ -147,14 +170,4 @@ fn slashed(base: &str) -> String {
         "" => "/".to_owned(),
         inner => format!("/{inner}/"),
     }
-}
-
-/// Returns the outside address of a port where the platform gives it: RunPod's proxy, or vast.ai's table of ports.
-fn outside(environment: &Environment, port: u16) -> Option<String> {
-    let vast = || {
-        let (host, port) = (environment.text("PUBLIC_IPADDR")?, environment.text(&format!("VAST_TCP_PORT_{port}"))?);
-        Some(format!("http://{host}:{port}"))
-    };
-    let runpod = environment.text("RUNPOD_POD_ID").map(|pod| format!("https://{pod}-{port}.proxy.runpod.net"));
-    runpod.or_else(vast)
 }

@@ -2,7 +2,7 @@
 //!
 //! The options are traits of classes (`--ServerApp.port=8888`, `--NotebookApp.port 8888`), with short names for a few (`--port`).
 
-use crate::config::{Settings, words};
+use crate::config::{JupyterAuth, Settings, words};
 use crate::error::{Error, Result};
 use std::ffi::OsString;
 use sys::environment::Environment;
@@ -26,10 +26,16 @@ impl Arguments {
             words::split(given).map_err(|error| Error::config("NOTEBOOK_ARGS cannot be read").caused_by(error))?;
         let words = settings.jupyter_args.iter().chain(&given).map(OsString::from).chain(typed.iter().cloned());
         let arguments = Arguments { words: words.collect() };
-        match arguments.value("token", &[]) {
-            Some(token) if token.trim_matches(['"', '\'']).is_empty() => Err(open()),
+        match settings.jupyter_auth.value {
+            JupyterAuth::Token if arguments.say_no_token() => Err(open()),
+            JupyterAuth::Proxy if platform(environment).is_none() => Err(nothing_in_front()),
             _ => Ok(arguments),
         }
+    }
+
+    /// Returns whether an option empties the token.
+    pub(super) fn say_no_token(&self) -> bool {
+        self.value("token", &[]).is_some_and(|token| token.trim_matches(['"', '\'']).is_empty())
     }
 
     /// Returns the value of a trait, by its name in any class or by one of its short names.
@@ -53,7 +59,7 @@ impl Arguments {
 
 /// Returns whether the image's author has locked a setting that options could override.
 fn is_locked(settings: &Settings) -> bool {
-    let said = ["address", "args", "base_url", "certificate", "port", "root"];
+    let said = ["address", "args", "auth", "base_url", "certificate", "port", "root"];
     said.iter().any(|name| settings.lock_of(&format!("jupyter.{name}")).is_some())
 }
 
@@ -63,9 +69,26 @@ fn is_option(text: &str, name: &str, short: &[&str]) -> bool {
     is_trait || short.contains(&option)
 }
 
+/// Variables of platforms whose proxy logs in for its users, and is the only way to the server. (SageMaker Studio's is read by Amazon's
+/// own JupyterLab extension, sagemaker_jupyterlab_extension 0.6.1, utils/request_logger.py, and by its toolkit for VS Code, env.ts.)
+const PLATFORMS: [&str; 5] =
+    ["NB_PREFIX", "RUNAI_JOB_NAME", "JUPYTERHUB_API_TOKEN", "SAGEMAKER_APP_TYPE", "CODESPACES"];
+
+/// Returns the variable by which such a platform is known.
+pub(super) fn platform(environment: &Environment) -> Option<&'static str> {
+    PLATFORMS.into_iter().find(|name| environment.get(name).is_some_and(|value| !value.is_empty()))
+}
+
+fn nothing_in_front() -> Error {
+    Error::config("jupyter.auth is `proxy`, and no platform is known here that logs in for its users")
+        .because(format!("none of {} is set, and everybody who reaches the port could run code", PLATFORMS.join(", ")))
+        .hint("leave it at `token`: a token is made and told once")
+        .hint("jupyter.auth: none, where something else lets in only who may use this container")
+}
+
 fn open() -> Error {
     Error::config("an option for Jupyter says that its token is empty")
         .because("then everybody who reaches the port could run code in here")
         .hint("leave it away: a token is made and told once; or set JUPYTER_TOKEN or JUPYTER_PASSWORD")
-        .hint("where a proxy logs in for its users, let it send the token: Authorization: token …")
+        .hint("where a platform's proxy logs in for its users: TRAINIT_JUPYTER_AUTH=proxy")
 }

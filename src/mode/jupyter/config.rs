@@ -63,7 +63,17 @@ impl Config<'_> {
         say("password", false, Some(self.access.hashed.as_deref().map_or("None".to_owned(), literal)));
         let patience = self.around.grace.map(|grace| format!("{:.0}", saving(grace)));
         say("c.KernelManager.shutdown_wait_time", has("shutdown_wait_time", &[]), patience);
-        lines.join("\n") + TAIL
+        lines.join("\n") + TAIL + &self.terminals()
+    }
+
+    /// Returns the lines that keep PATH in terminals, unless another file or an option says which shell they start.
+    ///
+    /// Jupyter starts login shells where its own output is no terminal (jupyter_server_terminals, app.py).
+    fn terminals(&self) -> String {
+        let shell = self.around.environment.text("SHELL").filter(|_| self.around.login_shells_lose_path);
+        let shell = shell.filter(|_| !self.arguments.has("terminado_settings", &[]));
+        let (Some(shell), Some(own)) = (shell, self.around.private.to_str()) else { return String::new() };
+        format!("own, shell = {}, {}\n{TERMINALS}", literal(own), literal(shell))
     }
 }
 
@@ -89,6 +99,23 @@ def there(module):
 
 
 c = get_config()
+"#;
+
+const TERMINALS: &str = r#"
+def said(option):
+    from glob import glob
+    from jupyter_core.paths import jupyter_config_path
+    for file in (file for path in jupyter_config_path() if path != own for file in glob(path + "/jupyter_*config*")):
+        try:
+            if option in open(file, errors="replace").read():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+if not said("terminado_settings"):
+    app.terminado_settings = {"shell_command": [shell]}
 "#;
 
 const TAIL: &str = r#"

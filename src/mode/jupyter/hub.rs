@@ -43,6 +43,7 @@ pub(super) fn set_up(around: &ServerContext<'_>, arguments: &Arguments) -> Resul
         command.push(format!("--ip={}", around.settings.jupyter_address.as_deref().unwrap_or("0.0.0.0")).into());
     }
     let prefix = around.environment.text("JUPYTERHUB_SERVICE_PREFIX").unwrap_or("/");
-    let lines = vec![format!("JupyterHub: at {prefix} of the hub, which decides who may log in")];
-    Ok(ServerSetup { command, lines, ..ServerSetup::default() })
+    let address = format!("{prefix} of the hub");
+    let lines = vec![format!("JupyterHub: at {address}, which decides who may log in")];
+    Ok(ServerSetup { command, lines, address: Some(address), ..ServerSetup::default() })
 }

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 
 /// The mode's entry in the table.
-pub(super) const SERVER: ServerMode = ServerMode { service, packages, set_up };
+pub(super) const SERVER: ServerMode = ServerMode { service, program, packages, set_up };
 
 /// Programs that start Jupyter, of which the first one that exists is used.
 pub(super) const COMMANDS: [&str; 3] = ["jupyter-lab", "jupyter-notebook", "jupyter-server"];
@@ -33,7 +33,7 @@ const SINGLE_USER: &str = "jupyterhub-singleuser";
 
 /// A warning to users who run Jupyter as root, perhaps without knowing it.
 const AS_ROOT: &str =
-    "Jupyter runs as root: who logs in is root in here (TRAINIT_USER=owner or docker run --user for another user)";
+    "Jupyter runs as root: who logs in is root in here (another user: TRAINIT_USER=owner, or a start as that user)";
 
 /// Sub-commands of `jupyter` that serve.
 const SERVERS: [&str; 5] = ["lab", "notebook", "server", "nbclassic", "labhub"];
@@ -82,6 +82,14 @@ fn service(settings: &Settings, environment: &Environment, typed: &[OsString]) -
     Address::of(settings, environment, &arguments).map(|address| Some(address.service()))
 }
 
+/// Returns the program that a hub or the configuration names.
+fn program(settings: &Settings, environment: &Environment) -> Option<OsString> {
+    match hub::is_asked_for(environment) {
+        true => Some(SINGLE_USER.into()),
+        false => wanted(settings, environment).map(|app| format!("jupyter-{app}").into()),
+    }
+}
+
 fn packages(settings: &Settings) -> &[String] {
     &settings.jupyter_install
 }
@@ -117,6 +125,7 @@ fn alone(around: &ServerContext<'_>, arguments: &Arguments) -> Result<ServerSetu
     if !arguments.has("open_browser", &["no-browser"]) {
         command.push("--no-browser".into());
     }
+    let page = address.page(around, &app, is_https(around, arguments));
     let path = [Some(around.private.as_os_str()), around.environment.get("JUPYTER_CONFIG_PATH")];
     let path = path.into_iter().flatten().collect::<Vec<_>>().join(std::ffi::OsStr::new(":"));
     Ok(ServerSetup {
@@ -124,8 +133,10 @@ fn alone(around: &ServerContext<'_>, arguments: &Arguments) -> Result<ServerSetu
         set: vec![("JUPYTER_CONFIG_PATH".into(), path)],
         unset: access::VARIABLES.iter().map(OsString::from).collect(),
         files: [config.files(&app), access.files(around)].concat(),
+        kept: access.kept(around).into_iter().collect(),
         made: certificate.filter(|_| is_made(around)).map(make).into_iter().collect(),
-        lines: address.lines(around, &access, &app, is_https(around, arguments)),
+        lines: address.lines(around, &access, &page),
+        address: Some(address.when_ready(around, &page)),
         ..ServerSetup::default()
     })
 }
@@ -162,7 +173,7 @@ fn missing(around: &ServerContext<'_>, names: &[String]) -> Error {
     Error::new(ErrorKind::NotFound, format!("mode jupyter has nothing to start: no {}", names.join(", no ")))
         .because(format!("neither beside {python} nor on PATH"))
         .hint(format!("in the image: RUN {python} -m pip install {package}"))
-        .hint(format!("or at each start: -e TRAINIT_JUPYTER_INSTALL={}", text::quoted(package.as_ref())))
+        .hint(format!("or at each start: TRAINIT_JUPYTER_INSTALL={}", text::quoted(package.as_ref())))
 }
 
 fn taken(port: u16, who: &str) -> Error {
@@ -171,7 +182,7 @@ fn taken(port: u16, who: &str) -> Error {
         format!("port {port} is taken, and Jupyter has to listen there"),
     )
     .because(format!("{} listens on it", text::bytes(who.as_bytes())))
-    .hint("end that, or take another port: -e TRAINIT_JUPYTER_PORT=8889")
+    .hint("end that, or take another port: TRAINIT_JUPYTER_PORT=8889")
 }
 
 /// Returns the file with certificate and key; `None` means plain HTTP.
@@ -211,14 +222,9 @@ fn is_https(around: &ServerContext<'_>, arguments: &Arguments) -> bool {
     certificate(around).is_some() || arguments.has("certfile", &["certfile"])
 }
 
-/// Returns the variables to hide from Jupyter and its kernels.
-///
-/// Users of docker-stacks name them. A Kubernetes service called `jupyter` also sets a variable for the port, which Jupyter cannot parse.
-fn unwanted(environment: &Environment) -> Vec<OsString> {
-    let named = environment.text("JUPYTER_ENV_VARS_TO_UNSET").unwrap_or_default();
-    let named = named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(OsString::from);
-    let linked = environment.text("JUPYTER_PORT").filter(|port| port.starts_with("tcp://"));
-    named.chain(linked.map(|_| "JUPYTER_PORT".into())).collect()
+/// Returns a variable that Jupyter cannot parse: a Kubernetes service called `jupyter` sets one for the port.
+fn unwanted(environment: &Environment) -> Option<OsString> {
+    environment.text("JUPYTER_PORT").filter(|port| port.starts_with("tcp://")).map(|_| "JUPYTER_PORT".into())
 }
 
 /// Returns a file of this mode that is written at each start.

@@ -1,8 +1,9 @@
 //! Results of variables and settings, without any Jupyter.
 
 use super::*;
-use crate::config::OriginValue;
+use crate::config::{JupyterAuth, OriginValue};
 use crate::engine::Platform;
+use crate::mode::server_setup::KeptFile;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
@@ -18,6 +19,7 @@ struct World {
     place: Platform,
     uid: u32,
     holder: Option<&'static str>,
+    lost: bool,
 }
 
 impl World {
@@ -31,6 +33,7 @@ impl World {
             place: Platform::Container,
             uid: 1000,
             holder: None,
+            lost: false,
         }
     }
 
@@ -61,6 +64,8 @@ impl World {
             uid: self.uid,
             grace: None,
             private: Path::new("/private"),
+            login_shells_lose_path: self.lost,
+            kept_secret: &|| Some("/kept/jupyter".into()),
             secret: SECRET,
             program: &program,
             module: &|_| true,
@@ -115,6 +120,15 @@ fn a_server_listens_where_a_container_publishes_and_on_a_machine_only_inside() {
 }
 
 #[test]
+fn a_server_that_listens_inside_is_not_told_to_be_published() {
+    let inside =
+        World::new(&[("RUNPOD_POD_ID", "p")]).set(|settings| settings.jupyter_address.value = Some("127.0.0.1".into()));
+    let lines = inside.lines().join("\n");
+    assert!(lines.contains("http://localhost:8888/lab") && lines.contains("inside this container only"), "{lines}");
+    assert!(!lines.contains("published (") && !lines.contains("runpod"), "{lines}");
+}
+
+#[test]
 fn a_made_token_is_told_once_and_stands_on_no_command_line() {
     let world = World::new(&[("JUPYTER_TOKEN", ""), ("JUPYTER_PASSWORD", "")]);
     let setup = world.setup();
@@ -130,10 +144,47 @@ fn a_made_token_is_told_once_and_stands_on_no_command_line() {
 #[test]
 fn a_token_of_an_earlier_start_of_the_container_stays_and_is_not_told_again() {
     let mut world = World::new(&[]);
-    world.files.insert("/private/token".into(), "earlier");
-    assert!(world.config().contains("token = \"earlier\""));
-    assert!(!world.lines().concat().contains("earlier"), "{:?}", world.lines());
-    assert!(world.lines()[1].contains("first start"));
+    let keep = KeptFile { from: "/private/token".into(), to: "/kept/jupyter".into() };
+    assert_eq!(world.setup().kept, [keep]);
+    for file in ["/private/token", "/kept/jupyter"] {
+        world.files = [(file.into(), "earlier")].into();
+        assert!(world.config().contains("token = \"earlier\""));
+        assert!(!world.lines().concat().contains("earlier"), "{:?}", world.lines());
+        assert!(world.lines()[1].contains("first start") && world.setup().kept.is_empty());
+    }
+}
+
+#[test]
+fn where_login_shells_lose_path_terminals_start_another_one_unless_an_option_says_which() {
+    let world = World { lost: true, ..World::new(&[("SHELL", "/bin/zsh")]) };
+    assert!(world.config().contains("own, shell = \"/private\", \"/bin/zsh\""), "{}", world.config());
+    let typed = World { lost: true, ..World::new(&[("SHELL", "/bin/zsh")]) };
+    let typed = typed.typed("--ServerApp.terminado_settings={'shell_command':['fish']}");
+    for world in [World::new(&[("SHELL", "/bin/zsh")]), typed] {
+        assert!(!world.config().contains("terminado"), "{}", world.config());
+    }
+}
+
+#[test]
+fn without_a_token_it_runs_only_where_a_platform_is_in_front_or_where_that_is_forced() {
+    let with =
+        |auth, variables: &[(&str, &str)]| World::new(variables).set(|settings| settings.jupyter_auth.value = auth);
+    let kubeflow =
+        [("NB_PREFIX", "/notebook/team/jane"), ("NOTEBOOK_ARGS", "--ServerApp.token='' --ServerApp.password=''")];
+    let world = with(JupyterAuth::Proxy, &kubeflow);
+    assert!(world.config().contains("token = \"\"") && content(&world.setup(), "token").is_none());
+    assert_eq!(world.lines()[0], "Jupyter: http://localhost:8888/notebook/team/jane/lab");
+    assert!(world.lines()[1].contains("the platform in front (NB_PREFIX) decides"), "{:?}", world.lines());
+    let nothing = with(JupyterAuth::Proxy, &[("NB_PREFIX", "")]).error();
+    assert!(nothing.contains("no platform is known here"), "{nothing}");
+    let forced = with(JupyterAuth::None, &[]);
+    assert!(forced.config().contains("token = \"\"") && forced.lines()[1].contains("can run code in here"));
+    let unasked = with(JupyterAuth::Token, &kubeflow).error();
+    assert!(unasked.contains("TRAINIT_JUPYTER_AUTH=proxy"), "{unasked}");
+    for auth in [JupyterAuth::Proxy, JupyterAuth::None] {
+        let given = with(auth, &[("NB_PREFIX", "/x"), ("JUPYTER_TOKEN", "s3cret")]);
+        assert!(given.config().contains("token = \"s3cret\""));
+    }
 }
 
 #[test]
@@ -229,7 +280,7 @@ fn the_way_to_it_is_told_as_the_place_needs_it() {
     let vast = World::new(&[("PUBLIC_IPADDR", "1.2.3.4"), ("VAST_TCP_PORT_8888", "40001")]);
     assert!(vast.lines()[0].starts_with("Jupyter: http://1.2.3.4:40001/lab?token="));
     assert_eq!(vast.lines().len(), 1);
-    assert!(World::new(&[]).lines()[1].contains("docker run -p 8888:8888"));
+    assert!(World::new(&[]).lines()[1].contains("published (8888:8888)"));
     let pod = World { place: Platform::Pod, ..World::new(&[("HOSTNAME", "jane-0")]) };
     assert!(pod.lines()[1].contains("kubectl port-forward jane-0 8888:8888"));
     assert_eq!(World { place: Platform::Host, ..World::new(&[]) }.lines().len(), 1);
@@ -287,13 +338,6 @@ fn a_certificate_is_made_where_docker_stacks_makes_it_and_only_a_connection_is_p
     assert_eq!(world.service().path, None);
     let own = World::new(&[]).set(|settings| settings.jupyter_certificate = value(Some("certs/own.pem".into())));
     assert!(own.setup().made.is_empty() && own.config().contains("app.certfile = \"/work/certs/own.pem\""));
-}
-
-#[test]
-fn variables_that_are_to_be_kept_from_kernels_are() {
-    let world = World::new(&[("JUPYTER_ENV_VARS_TO_UNSET", "ADMIN_KEY, OTHER,")]);
-    let unset = world.setup().unset;
-    assert!(unset.contains(&"ADMIN_KEY".into()) && unset.contains(&"OTHER".into()) && unset.len() == 5, "{unset:?}");
 }
 
 #[test]

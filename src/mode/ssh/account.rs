@@ -18,8 +18,8 @@ pub(super) fn find(passwd: &[u8], uid: u32) -> Result<PasswdEntry> {
     let user = found.ok_or_else(|| {
         refused(format!("ssh lets nobody in as {uid}: /etc/passwd has no line for this number"))
             .because("sshd and dropbear look a user up by its name")
-            .hint("start as root and let trainit become it: -e TRAINIT_USER=UID (it adds the line)")
-            .hint("or docker run --user UID:0, in an image whose /etc/passwd group 0 may write (RUN chmod g=u /etc/passwd)")
+            .hint("start as root and let trainit become it: TRAINIT_USER=UID (it adds the line)")
+            .hint("or start as UID:0, in an image whose /etc/passwd group 0 may write (RUN chmod g=u /etc/passwd)")
     })?;
     let shell = user.shell.file_name().and_then(OsStr::to_str).unwrap_or_default();
     if CLOSED.contains(&shell) {

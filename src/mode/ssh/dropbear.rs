@@ -46,11 +46,18 @@ pub(super) fn set_up(ssh: &Ssh<'_>) -> Result<ServerSetup> {
         .filter(|name| hide.iter().any(|pattern| is_named(pattern, name.as_bytes())))
         .map(OsStr::to_owned)
         .collect();
+    if ssh.user.shell.file_name() != Some(OsStr::new("bash")) {
+        let shell = text::path(&ssh.user.shell);
+        setup
+            .lines
+            .push(format!("ssh HOST COMMAND has dropbear's own PATH: {shell} reads no file for it, as bash does"));
+    }
     let workload = ssh.workload();
-    setup.set = [FILE_VARIABLE, "BASH_ENV"]
-        .iter()
-        .filter_map(|name| Some((OsString::from(name), workload.get(name)?.to_owned())))
-        .collect();
+    // A bash that takes itself for sshd's first shell reads ~/.bashrc instead of BASH_ENV (bash, shell.c: run_by_ssh).
+    setup.set = vec![("SHLVL".into(), "1".into())];
+    let files = [FILE_VARIABLE, "BASH_ENV", "ENV", "PROMPT_COMMAND"];
+    let named = |name: &str| Some((OsString::from(name), workload.get(name)?.to_owned()));
+    setup.set.extend(files.into_iter().filter_map(named));
     setup.command = [vec![ssh.server.clone().into()], words].concat();
     Ok(setup)
 }

@@ -4,7 +4,8 @@
 //! A file that shells read brings what `SetEnv` cannot carry, and the PATH that /etc/profile resets.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use sys::environment::Environment;
 
 /// The variable with the path of the session's file.
@@ -118,9 +119,35 @@ pub fn script(path: Option<&OsStr>, rest: &[(OsString, OsString)]) -> Vec<u8> {
 }
 
 /// Returns the file that bash reads before a command (`BASH_ENV`); it first reads the file that this variable named before.
-pub fn bash_script(file: &OsStr, before: Option<&OsStr>) -> Vec<u8> {
+///
+/// A session's first bash reads ~/.bashrc below sshd; below dropbear this file makes up for that.
+pub fn bash_script(file: &OsStr, before: Option<&OsStr>, is_dropbear: bool) -> Vec<u8> {
     let source = |file: &OsStr| [b"[ ! -r ", &quoted(file)[..], b" ] || . ", &quoted(file)[..], b"\n"].concat();
-    [before.map(source).unwrap_or_default(), source(file)].concat()
+    let own: &[u8] = b"[ \"${SHLVL-}\" != 2 ] || [ ! -r ~/.bashrc ] || . ~/.bashrc\n";
+    [before.map(source).unwrap_or_default(), (if is_dropbear { own } else { b"" }).to_vec(), source(file)].concat()
+}
+
+/// Returns the file that bash reads before its prompt: once in a login shell, after /etc/profile and the user's own files.
+pub fn prompt_script(file: &OsStr) -> Vec<u8> {
+    let file = quoted(file);
+    let text: [&[u8]; 5] = [
+        b"if [ -z \"${_trainit_asked-}\" ] && shopt -q login_shell && [ -r ",
+        &file,
+        b" ]; then\n    . ",
+        &file,
+        b"\nfi\n_trainit_asked=1\n",
+    ];
+    text.concat()
+}
+
+/// Shells that these variables lead.
+pub const LED: [&str; 6] = ["bash", "sh", "dash", "ash", "ksh", "mksh"];
+
+/// Leads interactive shells to the files, unless the user has set the variable for something else.
+pub fn for_interactive(session: &Path, prompt: &Path, environment: &mut Environment) {
+    environment.set_default("ENV", session);
+    let command = [b". ", &quoted(prompt.as_os_str())[..]].concat();
+    environment.set_default("PROMPT_COMMAND", OsString::from_vec(command));
 }
 
 /// Returns whether a shell can have a variable of this name (POSIX, 3.216).
@@ -140,7 +167,6 @@ fn quoted(text: &OsStr) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::ffi::OsStringExt;
     use std::process::Command;
 
     fn set_env(value: &str, quotes: Quotes) -> Option<String> {
@@ -195,8 +221,32 @@ mod tests {
     }
 
     #[test]
+    fn a_login_bash_gets_its_path_back_before_its_prompt_and_only_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (session, prompt) = (directory.path().join("session's.sh"), directory.path().join("prompt.sh"));
+        std::fs::write(&session, script(Some(OsStr::new("/conda/bin:/usr/bin:/bin")), &[])).unwrap();
+        std::fs::write(&prompt, prompt_script(session.as_os_str())).unwrap();
+        let mut environment: Environment = [("PATH", "/usr/bin:/bin"), ("HOME", "/none")].into_iter().collect();
+        for_interactive(&session, &prompt, &mut environment);
+        let path = |shell: &str, words: &[&str]| {
+            let typed = "echo <$PATH>\nPATH=/usr/bin:/bin\necho <$PATH>\n".replace('<', "'<'").replace('>', "'>'");
+            std::fs::write(directory.path().join("typed"), typed).unwrap();
+            let typed = std::fs::File::open(directory.path().join("typed")).unwrap();
+            let mut command = Command::new(shell);
+            command.args(words).stdin(typed).env_clear().env("PS1", "");
+            let output = command.envs(environment.iter()).output().unwrap();
+            let told = String::from_utf8(output.stdout).unwrap();
+            told.lines().filter(|line| line.starts_with('<')).collect::<Vec<_>>().join(" ")
+        };
+        let bash = ["--noprofile", "--norc", "-i"];
+        assert_eq!(path("bash", &[&bash[..], &["-l"]].concat()), "</conda/bin:/usr/bin:/bin> </usr/bin:/bin>");
+        assert_eq!(path("bash", &bash), "</usr/bin:/bin> </usr/bin:/bin>");
+        assert_eq!(path("sh", &["-i"]), "</conda/bin:/usr/bin:/bin> </usr/bin:/bin>");
+    }
+
+    #[test]
     fn bash_reads_first_what_it_would_have_read() {
-        let script = bash_script(OsStr::new("/s'"), Some(OsStr::new("/etc/b")));
+        let script = bash_script(OsStr::new("/s'"), Some(OsStr::new("/etc/b")), false);
         assert_eq!(script, b"[ ! -r '/etc/b' ] || . '/etc/b'\n[ ! -r '/s'\\''' ] || . '/s'\\'''\n");
     }
 }

@@ -92,8 +92,7 @@ fn check(line: &str) -> Result<(), KeyFault> {
         kind_and_rest(line).or_else(|| kind_and_rest(after_options(line)?)).ok_or_else(|| stranger(line))?;
     let blob = rest.split_whitespace().next().ok_or(KeyFault::KindAlone)?;
     let bytes = decode(blob).ok_or(KeyFault::NoBase64)?;
-    let named = bytes.get(4..).and_then(|rest| rest.get(..length(&bytes)?));
-    match named {
+    match field(&bytes).map(|(named, _)| named) {
         Some(named) if named == kind.as_bytes() => whole(&bytes),
         Some(_) => Err(KeyFault::OtherKind),
         None => Err(KeyFault::CutOff),
@@ -150,8 +149,13 @@ fn stranger(line: &str) -> KeyFault {
     }
 }
 
+/// Splits the first field, which its length precedes, from the rest.
+pub(super) fn field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    bytes.get(4..)?.split_at_checked(length(bytes)?)
+}
+
 /// Decodes base64 (RFC 4648, section 4) of complete groups.
-fn decode(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     if !text.len().is_multiple_of(4) {

@@ -5,17 +5,20 @@
 mod account;
 mod dropbear;
 pub mod environment;
+mod fingerprint;
 pub mod keys;
+mod login_line;
 mod openssh;
 pub mod profile;
 mod refusal;
 mod strict;
 mod trusted;
 
-use super::server_setup::{KeptFile, MadeFile, PrivateFile, ServerContext, ServerMode, ServerSetup, SharedFile};
+use super::server_setup::{
+    KeptFile, MadeFile, PrivateFile, ServerContext, ServerMode, ServerSetup, SharedFile, ToldFiles,
+};
 use super::words;
 use crate::config::Settings;
-use crate::engine::Platform;
 use crate::error::Result;
 use crate::identity::accounts::PasswdEntry;
 use crate::program;
@@ -29,7 +32,7 @@ use std::time::{Duration, Instant};
 use sys::environment::Environment;
 
 /// The mode's entry in the table.
-pub const SERVER: ServerMode = ServerMode { service, packages: |_| &[], set_up };
+pub const SERVER: ServerMode = ServerMode { service, program, packages: |_| &[], set_up };
 
 /// Programs that start the server, of which the first one that exists is used.
 pub const COMMANDS: [&str; 2] = ["sshd", "dropbear"];
@@ -62,6 +65,12 @@ fn service(settings: &Settings, _: &Environment, _: &[OsString]) -> Result<Optio
     Ok(settings.ssh_port.map(Service::on))
 }
 
+/// Returns the name of the server: as `set_up` does, it takes sshd before dropbear, wherever either is.
+fn program(_: &Settings, environment: &Environment) -> Option<OsString> {
+    let on_path = |name: &str| which::which_in(name, environment.get("PATH"), "/").is_ok();
+    COMMANDS.iter().find(|name| on_path(name) || of_the_system(name).is_some()).map(OsString::from)
+}
+
 fn set_up(around: &ServerContext<'_>, _: &[OsString]) -> Result<ServerSetup> {
     let server = find(around, "sshd").or_else(|| find(around, "dropbear")).ok_or_else(refusal::no_server)?;
     let user = account::find(&std::fs::read("/etc/passwd").unwrap_or_default(), around.uid)?;
@@ -69,15 +78,19 @@ fn set_up(around: &ServerContext<'_>, _: &[OsString]) -> Result<ServerSetup> {
     refusal::free(port)?;
     let trusted = trusted::find(around, &user)?;
     let ssh = Ssh { around, server, user, port, trusted };
-    let is_dropbear = ssh.server.file_name() == Some(OsStr::new("dropbear"));
-    let mut setup = if is_dropbear { dropbear::set_up(&ssh)? } else { ssh.openssh()? };
+    let mut setup = if ssh.is_dropbear() { dropbear::set_up(&ssh)? } else { ssh.openssh()? };
     setup.lines.splice(0..0, ssh.lines());
+    setup.address = Some(ssh.login_line());
     Ok(setup)
 }
 
 /// Returns the path of a program that belongs to a server.
 fn find(around: &ServerContext<'_>, name: &str) -> Option<PathBuf> {
-    (around.program)(name).or_else(|| which::which_in(name, Some(SYSTEM), "/").ok())
+    (around.program)(name).or_else(|| of_the_system(name))
+}
+
+fn of_the_system(name: &str) -> Option<PathBuf> {
+    which::which_in(name, Some(SYSTEM), "/").ok()
 }
 
 /// The decisions that both servers share.
@@ -90,6 +103,11 @@ struct Ssh<'a> {
 }
 
 impl Ssh<'_> {
+    /// Returns whether the server is dropbear, which sets PATH anew for every session, whatever it inherits (svr-chansession.c).
+    fn is_dropbear(&self) -> bool {
+        self.server.file_name() == Some(OsStr::new("dropbear"))
+    }
+
     fn openssh(&self) -> Result<ServerSetup> {
         let around = self.around;
         let session = self.session(Quotes::of(&version(&self.server)));
@@ -131,12 +149,13 @@ impl Ssh<'_> {
         if workload.get("HOME").is_some_and(|home| home == self.user.home.as_os_str()) {
             workload.remove("HOME");
         }
-        if !self.profile().restores {
+        if self.is_dropbear() || !self.profile().restores {
             let old = workload.get("BASH_ENV").map(OsStr::to_owned);
             workload.set(
                 "BASH_ENV",
                 old.filter(|old| !Path::new(old).is_absolute()).unwrap_or_else(|| self.bash_file().into()),
             );
+            environment::for_interactive(&self.session_file(), &self.prompt_file(), &mut workload);
         }
         workload.set(FILE_VARIABLE, self.session_file());
         workload
@@ -150,6 +169,10 @@ impl Ssh<'_> {
         self.around.private.join("bash_env.sh")
     }
 
+    fn prompt_file(&self) -> PathBuf {
+        self.around.private.join("prompt.sh")
+    }
+
     fn profile(&self) -> profile::Profile {
         profile::look(self.around.uid == 0 && self.around.place.is_container())
     }
@@ -158,11 +181,18 @@ impl Ssh<'_> {
     fn with_session_files(&self, session: &Session, mut setup: ServerSetup) -> ServerSetup {
         let environment = self.around.environment;
         let script = environment::script(environment.get("PATH"), &session.rest);
-        let bash = environment::bash_script(self.session_file().as_os_str(), environment.get("BASH_ENV"));
-        setup.files.extend([private(self.session_file(), script), private(self.bash_file(), bash)]);
+        let bash =
+            environment::bash_script(self.session_file().as_os_str(), environment.get("BASH_ENV"), self.is_dropbear());
+        let prompt = environment::prompt_script(self.session_file().as_os_str());
+        setup.files.extend([
+            private(self.session_file(), script),
+            private(self.bash_file(), bash),
+            private(self.prompt_file(), prompt),
+        ]);
         let profile = self.profile();
         setup.shared.extend(profile.write);
-        setup.lines.extend(profile.line);
+        let shell = self.user.shell.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        setup.lines.extend(profile.line.filter(|_| !environment::LED.contains(&shell)));
         setup.shared.extend(self.unlocked());
         setup
     }
@@ -204,7 +234,9 @@ impl Ssh<'_> {
                 }
             }
         }
-        Ok((kinds.iter().map(|(_, name)| self.around.private.join(name)).collect(), setup))
+        let used: Vec<PathBuf> = kinds.iter().map(|(_, name)| self.around.private.join(name)).collect();
+        setup.told.push(ToldFiles { paths: used.clone(), words: host_key_words });
+        Ok((used, setup))
     }
 
     fn kept_keys(&self) -> Option<PathBuf> {
@@ -214,22 +246,24 @@ impl Ssh<'_> {
         wanted.or_else(|| state().map(|state| state.join("trainit/ssh")))
     }
 
+    /// Returns the command that logs in from outside.
+    fn login_line(&self) -> String {
+        let user = self.user.name.to_string_lossy();
+        login_line::login_line(self.around.environment, self.around.place, self.port, &user)
+    }
+
     /// Returns the lines for a person.
     fn lines(&self) -> Vec<String> {
-        let (port, user) = (self.port, self.user.name.to_string_lossy());
-        let reached = match self.around.place {
-            Platform::Container => {
-                // The machine's own server has port 22 there.
-                let published = if port == 22 { 2222 } else { port };
-                format!("ssh -p {published} {user}@HOST (published with docker run -p {published}:{port})")
-            }
-            Platform::Pod => format!("kubectl port-forward POD 2222:{port}, then ssh -p 2222 {user}@127.0.0.1"),
-            Platform::Host => format!("ssh -p {port} {user}@HOST"),
-        };
-        let mut lines = vec![format!("log in: {reached}; {}", self.trusted.words())];
+        let mut lines = vec![format!("log in: {}; {}", self.login_line(), self.trusted.words())];
         lines.extend(self.trusted.notes.iter().cloned());
         lines
     }
+}
+
+/// Returns the line with which a person compares what the client shows at the first login.
+fn host_key_words(keys: &[Vec<u8>]) -> Option<String> {
+    let fingerprints: Vec<String> = keys.iter().filter_map(|key| fingerprint::of_private_key(key)).collect();
+    (!fingerprints.is_empty()).then(|| format!("the host's keys: {}", fingerprints.join(", ")))
 }
 
 fn private(path: PathBuf, content: Vec<u8>) -> PrivateFile {

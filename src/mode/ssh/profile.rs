@@ -7,10 +7,10 @@ use std::path::Path;
 /// The file; its name sorts last, so that it runs after the others.
 pub const FILE: &str = "/etc/profile.d/zz-trainit.sh";
 
-/// The file's content.
+/// The file's content. A shell of another user reads no file of this one (test(1): -O).
 pub const TEXT: &str = "\
-# Written by trainit: sessions of its ssh get the workload's PATH back, which /etc/profile may have set anew.
-[ -z \"${TRAINIT_SESSION-}\" ] || [ ! -r \"$TRAINIT_SESSION\" ] || . \"$TRAINIT_SESSION\"
+# Written by trainit: login shells below its workload get the workload's PATH back, which /etc/profile may have set anew.
+[ ! -O \"${TRAINIT_SESSION-}\" ] || . \"$TRAINIT_SESSION\"
 ";
 
 /// The outcome of a look at /etc/profile.

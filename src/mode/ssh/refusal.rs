@@ -22,8 +22,8 @@ pub(super) fn no_keygen() -> Error {
 pub(super) fn no_keys(looked: &str) -> Error {
     Error::config("mode ssh lets nobody in: no public key was given")
         .because(format!("there are no passwords, and no key in {looked}"))
-        .hint("docker run -e PUBLIC_KEY=\"$(cat ~/.ssh/id_ed25519.pub)\" …")
-        .hint("or a file: -v ~/.ssh/id_ed25519.pub:/keys:ro -e TRAINIT_SSH_AUTHORIZED_KEYS=/keys")
+        .hint("set the variable PUBLIC_KEY=\"$(cat ~/.ssh/id_ed25519.pub)\"")
+        .hint("or mount a file with it at /keys, and set TRAINIT_SSH_AUTHORIZED_KEYS=/keys")
 }
 
 /// Checks that the port is free and that this user may listen there.
@@ -32,7 +32,7 @@ pub(super) fn no_keys(looked: &str) -> Error {
 /// Another process listens there (114), or this user may not (115).
 pub(super) fn free(port: u16) -> Result<()> {
     let Err(error) = listening::try_port(port) else { return Ok(()) };
-    let elsewhere = "another port: -e TRAINIT_SSH_PORT=2222";
+    let elsewhere = "another port: TRAINIT_SSH_PORT=2222";
     Err(match error.kind() {
         io::ErrorKind::AddrInUse => {
             let by = listening::holder(port).map(|(pid, name)| format!("{name} (pid {pid}) listens on it"));

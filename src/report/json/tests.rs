@@ -7,6 +7,7 @@ use sys::environment::Environment;
 
 fn context() -> CheckContext {
     CheckContext {
+        inherited_home: None,
         root: Root::at("/no/such/root"),
         settings: Default::default(),
         environment: Environment::default(),

@@ -1,12 +1,14 @@
 //! A start as a Compose file (compose-spec).
 
-use super::{short_size, source, yaml};
+use super::cell::meant;
+use super::{given_by_root, short_size, source, yaml};
 use crate::engine::StartPart;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 
 /// Returns the whole file with one service.
 pub(super) fn start(parts: &[StartPart], command: &[OsString]) -> String {
+    let (parts, command) = (&given_by_root(parts)[..], &meant(parts.iter(), command)[..]);
     let mut service = Map::from_iter([("image".to_owned(), json!("IMAGE"))]);
     let words: Vec<String> = text::masked_words(command).iter().map(|word| escaped(&word.to_string_lossy())).collect();
     if !words.is_empty() {
@@ -37,20 +39,29 @@ fn add(part: &StartPart, parts: &[StartPart], service: &mut Map<String, Value>) 
             let size = bytes.map_or(String::new(), |bytes| format!(":size={}", short_size(bytes)));
             push(service, "tmpfs", json!(format!("{target}{size}")));
         }
+        StartPart::Scratch { target } => push(service, "tmpfs", json!(format!("{target}:exec,mode=1777"))),
         StartPart::Gpus { count } => gpus("count", count.map_or(json!("all"), |count| json!(count)), service),
         StartPart::GpuIds(ids) => gpus("device_ids", ids.split(',').collect(), service),
         StartPart::Device(path) => push(service, "devices", json!(format!("{path}:{path}"))),
         StartPart::GroupAdd(gid) => push(service, "group_add", json!(gid.to_string())),
+        StartPart::KeepGroups => push(service, "group_add", json!("keep-groups")),
         StartPart::Shm { bytes } => set(service, "shm_size", json!(short_size(*bytes))),
         StartPart::HostIpc => set(service, "ipc", json!("host")),
         StartPart::User { uid, gid } => set(service, "user", json!(format!("{uid}:{gid}"))),
         StartPart::Ulimit { name, limit } => {
             put(service, "ulimits", name, limit.map_or(json!(-1), |limit| json!(limit)))
         }
+        StartPart::Memory { bytes } => set(service, "mem_limit", json!(short_size(*bytes))),
+        StartPart::Pids(limit) => set(service, "pids_limit", json!(limit)),
+        StartPart::KeepId { .. } => set(service, "user", json!("0:0")),
+        StartPart::HostAlias(name) => push(service, "extra_hosts", json!(format!("{name}:127.0.0.1"))),
+        // The first is put into other parts, the second is typed before, the third is in the command.
+        StartPart::Owned { .. } | StartPart::Before(_) | StartPart::Word { .. } => {}
         StartPart::Privileged => set(service, "privileged", json!(true)),
         StartPart::CapAdd(name) => push(service, "cap_add", json!(name)),
         StartPart::CapDrop(name) => push(service, "cap_drop", json!(name)),
         StartPart::NoNewPrivileges => push(service, "security_opt", json!("no-new-privileges:true")),
+        StartPart::NoLabel => push(service, "security_opt", json!("label:disable")),
         StartPart::ReadOnlyRoot => set(service, "read_only", json!(true)),
         StartPart::Terminal => ["stdin_open", "tty"].iter().for_each(|name| set(service, name, json!(true))),
         StartPart::Hostname(name) => set(service, "hostname", json!(name)),

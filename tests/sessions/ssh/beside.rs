@@ -4,12 +4,13 @@ use super::world::{PATH, World};
 use crate::lab;
 use crate::support::TRAINIT;
 use crate::support::look::until_true;
+use crate::support::port::free_port;
 use nix::sys::signal::Signal;
 
 #[test]
 fn jupyter_and_ssh_serve_side_by_side_and_end_together() {
     let Some((world, bin)) = World::new().zip(lab::bin()) else { return };
-    let port = lab::free_port();
+    let port = free_port();
     let world = world
         .set("PATH", &format!("{}:{PATH}", bin.display()))
         .set("TRAINIT_JUPYTER_PORT", &port.to_string())

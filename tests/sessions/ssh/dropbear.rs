@@ -17,14 +17,28 @@ fn it_lets_keys_in_and_sessions_have_the_environment() {
     let served = world.set("TRAINIT_SSH_HIDE", "MY_PRIVATE").container().serve();
     assert_eq!(served.says("printf %s \"$ODD\""), "a \"b\"\n'c'");
     assert_eq!(served.says("printf %s \"[$MY_PRIVATE]\""), "[]");
-    let path = served.says("bash -lc 'echo $PATH'");
-    assert!(path.starts_with("/opt/conda/bin:"), "{path}");
+    for command in ["bash -lc 'echo $PATH'", "echo $PATH", "sh -c 'echo $PATH'", "bash -c 'echo $PATH'"] {
+        let path = served.says(command);
+        assert!(path.starts_with("/opt/conda/bin:"), "{command}: {path}");
+    }
+    served.running.error_with("· ssh · dropbear");
+    served.tells_its_key();
     assert!(served.path("root/.local/state/trainit/ssh/dropbear_ed25519_host_key").exists());
     assert_eq!(served.running.errors_so_far().iter().filter(|line| line.contains("s3cr3t")).count(), 0);
     served.running.signal(libc::SIGTERM);
     // Its own code for an end by TERM.
     let finished = served.running.finish();
     assert_eq!(finished.code, Some(1), "{}", finished.err);
+}
+
+#[test]
+fn a_shell_that_reads_no_file_for_a_command_is_told() {
+    let Some(world) = world() else { return };
+    world.accounts("/bin/sh");
+    let served = world.container().serve();
+    served.running.error_with("ssh HOST COMMAND has dropbear's own PATH: /bin/sh reads no file");
+    assert!(!served.says("echo $PATH").contains("/opt/conda"));
+    assert!(served.says("sh -lc 'echo $PATH'").starts_with("/opt/conda/bin:"));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! A session has the workload's environment: as a command, as a login shell, as editors start their servers.
 
 use super::world::{PATH, Served, World};
+use crate::support::port::free_port;
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
 use std::process::Stdio;
 
 const ODD: &str = "it's \"q\" \\ %h $HOME `x` #  ä \t.";
@@ -50,11 +50,15 @@ const PROFILE: &str =
     "PATH=\"/usr/bin:/bin:/usr/games\"; export PATH\nfor i in /etc/profile.d/*.sh; do [ -r $i ] && . $i; done\n";
 
 #[test]
-fn a_user_without_root_has_it_in_what_editors_start_and_is_told_about_the_rest() {
+fn a_user_without_root_has_it_in_what_editors_start_and_at_a_prompt() {
     let Some(world) = world() else { return };
     fs::write(world.path("etc/profile"), PROFILE).unwrap();
     let served = world.container().for_person().serve();
-    served.running.error_with("login shells lose the workload's PATH");
+    for shell in ["bash -l", "sh -l"] {
+        let typed = format!("echo 'echo told $PATH' | script -qc '{shell}' /dev/null");
+        let shown = shows(&served, &typed);
+        assert!(shown.contains("told /opt/conda/bin:"), "{shell}: {shown}");
+    }
     let told = shows(&served, "bash -lc 'echo \"$PATH|$LINES2\"'");
     assert!(told.starts_with("/opt/conda/bin:") && told.ends_with("|first\nsecond"), "{told}");
     assert!(shows(&served, "echo $PATH").starts_with("/opt/conda/bin:"));
@@ -65,7 +69,7 @@ fn the_script_of_a_remote_editor_finds_the_environment_through_a_shell_that_read
     let Some(world) = world() else { return };
     let served = world.container().serve();
     let mut client = served.client("ssh", "id");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     client
         .args(["-T", "-D", &port.to_string()])
         .arg(served.target())

@@ -3,7 +3,7 @@
 use super::world::World;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[test]
 fn no_password_and_no_other_key_lets_in() {
@@ -52,7 +52,7 @@ fn the_hosts_keys_stay_the_same_in_a_new_container_with_the_same_volume() {
     let Some(world) = World::new() else { return };
     let (etc, volume) = (world.path("etc"), world.path("keys"));
     let served = world.set("TRAINIT_SSH_HOST_KEYS", volume.to_str().unwrap()).serve();
-    served.says("true");
+    served.tells_its_key();
     let known = fs::read_to_string(served.path("known_hosts")).unwrap();
     let made: Vec<_> = fs::read_dir(&volume).unwrap().flatten().collect();
     assert_eq!(made.len(), 2, "{made:?}");
@@ -69,10 +69,25 @@ fn the_hosts_keys_stay_the_same_in_a_new_container_with_the_same_volume() {
     fs::write(volume.join("ssh_host_ed25519_key"), content).unwrap();
     fs::set_permissions(volume.join("ssh_host_ed25519_key"), fs::Permissions::from_mode(0o644)).unwrap();
     let served = world.set("TRAINIT_SSH_HOST_KEYS", volume.to_str().unwrap()).serve();
-    served.says("true");
+    served.tells_its_key();
     let again = fs::read_to_string(served.path("known_hosts")).unwrap();
     let key = |text: &str| text.split_whitespace().nth(2).map(str::to_owned);
     assert_eq!(key(&again), key(&known));
+}
+
+#[test]
+fn keys_that_were_mounted_in_an_older_format_are_told_as_clients_show_them() {
+    let Some(world) = World::new() else { return };
+    let keys = world.path("keys");
+    fs::create_dir(&keys).unwrap();
+    let path = keys.join("ssh_host_ecdsa_key");
+    let words = ["-q", "-t", "ecdsa", "-m", "PEM", "-N", "", "-f"];
+    assert!(Command::new("ssh-keygen").args(words).arg(&path).stdin(Stdio::null()).status().unwrap().success());
+    let shown = Command::new("ssh-keygen").arg("-lf").arg(keys.join("ssh_host_ecdsa_key.pub")).output().unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).split(' ').nth(1).unwrap().to_owned();
+    let served = world.set("TRAINIT_SSH_HOST_KEYS", keys.to_str().unwrap()).serve();
+    let line = served.tells_its_key();
+    assert!(line.contains(&format!("ECDSA {shown}")), "{line}");
 }
 
 #[test]

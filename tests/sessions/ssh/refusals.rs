@@ -16,7 +16,7 @@ fn refused(world: &World, code: i32, told: &[&str]) {
 fn no_key_at_all_is_refused_with_the_variable_to_set() {
     let Some(world) = World::new() else { return };
     let world = world.set("PUBLIC_KEY", "");
-    refused(&world, 78, &["no public key was given", "-e PUBLIC_KEY="]);
+    refused(&world, 78, &["no public key was given", "set the variable PUBLIC_KEY="]);
     let private = fs::read_to_string(world.path("id")).unwrap();
     let world = world.set("PUBLIC_KEY", &private);
     let finished = world.launch().finish();

@@ -1,10 +1,11 @@
 //! A machine for a server: PID 1 of its own with an /etc of its own, so that nothing of this machine is changed, and a client with a key.
 
 use crate::support::look::until;
+use crate::support::port::free_port;
 use crate::support::{Launch, Place, Role, Running, TRAINIT, can_unshare, has};
 use std::ffi::CString;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ impl World {
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let world = World { directory, port, hidden: Vec::new(), settings: Vec::new(), user: "root" };
         fs::set_permissions(world.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir_all(world.path("etc/profile.d")).unwrap();
@@ -218,6 +219,16 @@ impl Served {
         let output = self.ssh(command);
         assert!(output.status.success(), "{command}: {output:?}; {:#?}", self.running.errors_so_far());
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Logs in, and returns the line with the fingerprint of the key that the client was shown.
+    #[track_caller]
+    pub fn tells_its_key(&self) -> String {
+        self.says("true");
+        let shown = Command::new("ssh-keygen").arg("-lf").arg(self.path("known_hosts")).output().unwrap();
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        let fingerprint = shown.split_whitespace().find(|word| word.starts_with("SHA256:")).expect("no fingerprint");
+        self.running.error_with(&format!("ED25519 {fingerprint}"))
     }
 
     /// `trainit health` in a session.

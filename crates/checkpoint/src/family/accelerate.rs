@@ -21,7 +21,7 @@ const LOOKS: usize = 256;
 pub(super) const FAMILY: Family = Family {
     name: "accelerate",
     about: "Accelerate `save_state`, diffusers scripts: a directory with `random_states_0.pkl`",
-    complete: "`random_states_0.pkl`, which is saved last, is whole, and so is every weight file and shard inside",
+    complete: "`random_states_0.pkl` is whole, and so is every weight file and shard inside",
     candidates,
     marked: any_candidate,
     judge,

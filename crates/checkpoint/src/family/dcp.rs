@@ -21,7 +21,7 @@ const ENTRIES: usize = 4096;
 pub(super) const FAMILY: Family = Family {
     name: "dcp",
     about: "`torch.distributed.checkpoint`, torchtitan, FSDP: a directory of `*.distcp`",
-    complete: "`.metadata`, which is written last, is a whole pickle, and every data file that it names is there and not empty",
+    complete: "`.metadata` is a whole pickle, and every data file that it names is there and not empty",
     candidates,
     marked: any_candidate,
     judge: |context, candidate| judge(&context.listing.path(candidate.entry)),

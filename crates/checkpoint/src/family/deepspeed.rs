@@ -24,7 +24,7 @@ const PREFIX: &[u8] = b"global_step";
 pub(super) const FAMILY: Family = Family {
     name: "deepspeed",
     about: "DeepSpeed: `global_stepN/` and `latest`",
-    complete: "`latest`, which is written last, names it or a later step, it holds model states and the optimizer's part of every rank, and every file of torch.save inside is whole; without `latest` none is",
+    complete: "`latest` names it or a later step, it holds model states and the optimizer's part of every rank, and every file of torch.save inside is whole; without `latest` none is",
     candidates,
     marked: |context, candidates| context.listing.has(LATEST, EntryKind::File) && !candidates.is_empty(),
     judge,

@@ -14,7 +14,7 @@ const RELEASE: &str = "release";
 pub(super) const FAMILY: Family = Family {
     name: "megatron",
     about: "Megatron-LM: `iter_NNNNNNN/` and `latest_checkpointed_iteration.txt`",
-    complete: "`latest_checkpointed_iteration.txt`, which is written last, has its iteration or a later one, and every file of torch.save inside is whole; in Megatron-Core's format, the rule of `dcp` holds for it, too; without that file none is",
+    complete: "`latest_checkpointed_iteration.txt` has its iteration or a later one, and every file of torch.save inside is whole; in Megatron-Core's format, the rule of `dcp` holds for it, too; without that file none is",
     candidates,
     marked: |context, _| context.listing.has(TRACKER, EntryKind::File),
     judge,

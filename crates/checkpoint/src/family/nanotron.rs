@@ -16,7 +16,7 @@ const METADATA_MAX: u64 = 16 << 20;
 pub(super) const FAMILY: Family = Family {
     name: "nanotron",
     about: "nanotron: `N/` with `checkpoint_metadata.json`, and `latest.txt`",
-    complete: "`latest.txt`, which is written last, has its step or a later one, `checkpoint_metadata.json` is whole, and so is every file inside; without `latest.txt` none is",
+    complete: "`latest.txt` has its step or a later one, `checkpoint_metadata.json` is whole, and so is every file inside; without `latest.txt` none is",
     candidates,
     marked: |context, candidates| holds(context, candidates, &[METADATA]),
     judge,

@@ -11,7 +11,7 @@ const PREFIX: &[u8] = b"global_step_";
 pub(super) const FAMILY: Family = Family {
     name: "verl",
     about: "verl: `global_step_N/` and `latest_checkpointed_iteration.txt`",
-    complete: "`latest_checkpointed_iteration.txt`, which is written last, has its step or a later one, the files of every rank are there, and each is whole; without that file none is",
+    complete: "`latest_checkpointed_iteration.txt` has its step or a later one, the files of every rank are there, and each is whole; without that file none is",
     candidates,
     marked: super::any_candidate,
     judge,

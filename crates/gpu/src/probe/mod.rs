@@ -113,7 +113,8 @@ pub fn probe(ask: &ProbeRequest<'_>, pulse: &mut dyn FnMut(&str)) -> GpuFacts {
 pub fn awaited(facts: &GpuFacts) -> Option<String> {
     let gpus = &facts.nvml.gpus;
     let fabric = gpus.iter().any(|gpu| gpu.fabric.is_some_and(|fabric| [1, 2].contains(&fabric.state)));
-    if fabric || facts.cuda.init == Some(cuda_code::SYSTEM_NOT_READY) {
+    // CUDA does not begin before the fabric that it needs is there; a GPU alone in a virtual machine may need none.
+    if fabric && facts.cuda.init != Some(0) || facts.cuda.init == Some(cuda_code::SYSTEM_NOT_READY) {
         return Some("the NVLink fabric is being set up (fabric manager)".to_owned());
     }
     let ready = |code: i32| code != nvml_code::NOT_READY;

@@ -2,6 +2,7 @@
 //! distribution are read from its files (`metadata`), and only for distributions that are required.
 
 mod folder;
+mod frozen;
 pub mod metadata;
 pub mod origin;
 pub mod record;

@@ -1,5 +1,6 @@
 //! Checks the URL that a distribution was installed from (PEP 610: `direct_url.json`).
 
+use super::record::plain;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -8,6 +9,25 @@ use std::path::Path;
 /// moved, and a directory may have changed.
 pub fn is_from(metadata: &Path, url: &str) -> bool {
     fs::read(metadata.join("direct_url.json")).is_ok_and(|bytes| names(&bytes, url))
+}
+
+/// Checks whether a distribution came from a URL, whatever has become of the contents there since.
+pub fn came_from(metadata: &Path, url: &str) -> bool {
+    let found =
+        fs::read(metadata.join("direct_url.json")).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    found.is_some_and(|found| found["url"].as_str().is_some_and(|from| from.trim_end_matches('/') == url))
+}
+
+/// Returns the URL that a distribution from a path or URL in a requirement file would name, without a revision and a fragment.
+pub fn url_of(text: &str, beside: &Path) -> String {
+    let text = text.split([';', '#']).next().unwrap_or(text).trim();
+    let text = text.split_once('[').filter(|_| text.ends_with(']')).map_or(text, |(path, _)| path);
+    if !text.contains("://") {
+        return format!("file://{}", plain(&beside.join(text)).display());
+    }
+    let plain = text.split_once('+').filter(|(vcs, _)| !vcs.contains(':')).map_or(text, |(_, url)| url);
+    let revision = plain.rfind('@').filter(|at| plain.rfind('/').is_some_and(|slash| slash < *at));
+    revision.and_then(|at| plain.get(..at)).unwrap_or(plain).trim_end_matches('/').to_owned()
 }
 
 /// Checks whether a `direct_url.json` names the same contents as a URL.
@@ -52,6 +72,15 @@ mod tests {
             "git+https://h/a-1.whl",
         ];
         assert!(others.iter().all(|url| !names(file, url)));
+    }
+
+    #[test]
+    fn a_path_or_a_url_of_a_requirement_file_is_the_url_that_is_written_down() {
+        let of = |text: &str| url_of(text, Path::new("/code"));
+        assert_eq!(of("./lib[x]"), "file:///code/lib");
+        assert_eq!(of("../w/a-1.whl ; python_version > '3'"), "file:///w/a-1.whl");
+        assert_eq!(of("git+https://me@h/r.git@main#egg=r"), "https://me@h/r.git");
+        assert_eq!(of("https://h/a-1.whl#sha256=ab"), "https://h/a-1.whl");
     }
 
     #[test]

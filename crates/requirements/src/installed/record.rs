@@ -35,7 +35,7 @@ fn first_field(line: &str) -> String {
 }
 
 /// Removes `.` and `..` from a path without looking at the file system.
-fn plain(path: &Path) -> PathBuf {
+pub fn plain(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut plain, part| {
         match part {
             Component::ParentDir => _ = plain.pop(),

@@ -34,14 +34,14 @@ fn ask(site: &tempfile::TempDir, asked: &[&str], constraints: &[&str], stays: &s
     };
     let installed = Installed::read(&[site.path().to_owned()]);
     let (asked, constraints) = (asks(asked), asks(constraints));
-    let stays = |name: &Name| name.as_str() == stays;
+    let stays = |found: &Distribution| found.name.as_str() == stays;
     let (installed, environment) = (&installed, &environment);
     answer(&Question { asked: &asked, constraints: &constraints, installed, environment, stays: &stays })
 }
 
 fn no(answer: Satisfaction) -> String {
     match answer {
-        Satisfaction::No(why) => why,
+        Satisfaction::No(unmet) => unmet.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -118,4 +118,16 @@ fn a_url_is_fulfilled_by_what_came_from_there() {
     fs::write(site.path().join("a-1.dist-info/direct_url.json"), from).unwrap();
     assert_eq!(ask(&site, &["a @ https://h/a-1.whl", "a==1"], &[], ""), Satisfaction::Yes(2));
     assert!(is_unknown(&ask(&site, &["a @ https://h/a-2.whl"], &[], "")));
+}
+
+#[test]
+fn what_is_absent_is_what_the_files_themselves_name() {
+    let site = site(&[("a 1", &["b", "c"])]);
+    let installed = Installed::read(&[site.path().to_owned()]);
+    let asked = asks(&["a>2", "d", "E ; python_version < '3'", "./f", "G[x]>=1"]);
+    let environment = MarkerEnvironment { python_version: "3.11".into(), ..MarkerEnvironment::default() };
+    let (installed, environment, stays) = (&installed, &environment, &|_: &Distribution| false);
+    let found = absent(&Question { asked: &asked, constraints: &[], installed, environment, stays });
+    let told: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["r.txt:2 needs d, which is not installed", "r.txt:5 needs g, which is not installed"]);
 }

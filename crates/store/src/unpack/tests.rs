@@ -104,7 +104,8 @@ fn rights_that_give_rights_do_not_come_along() {
 fn more_or_less_than_was_promised_is_refused_and_can_be_undone() {
     for (files, bytes) in [(2, 1), (1, 2), (0, 0)] {
         let dir = tempfile::tempdir().unwrap();
-        let (from, index) = file(|tar| entry(tar, "tool", tar::EntryType::Regular, "", b"x"), files, bytes);
+        let name = "own-1.0.dist-info/licenses/tool";
+        let (from, index) = file(|tar| entry(tar, name, tar::EntryType::Regular, "", b"x"), files, bytes);
         let mut made = UnpackState::default();
         assert!(unpack(&index, from, dir.path(), &mut made, &mut |_| {}).is_err());
         made.undo();

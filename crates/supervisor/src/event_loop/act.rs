@@ -2,6 +2,7 @@
 
 use super::EventLoop;
 use crate::action::Action;
+use crate::attempt_end;
 use crate::delivery::Awaited;
 use crate::event::Event;
 use crate::exit_summary::ExitSummary;
@@ -11,7 +12,7 @@ use crate::log::Log;
 use crate::log_event::LogEvent;
 use crate::log_words;
 use crate::termination_log;
-use protocol::handover::{HelperTask, Level};
+use protocol::handover::{HelperTask, Level, Scope};
 use std::cell::LazyCell;
 use std::time::Duration;
 use sys::{Pid, Root, Signal, proc, process};
@@ -26,50 +27,65 @@ impl EventLoop {
         match action {
             Action::Forward(signal) => self.workload.forward(signal, scope),
             Action::Release(held) => self.release(held),
-            Action::Deliver { signal, chosen } => {
-                if !self.workload.deliver(signal, scope, chosen) {
-                    self.log().say(&LogEvent::TermInstead(signal));
-                }
-                self.await_delivery();
-            }
-            Action::Abort => drop(self.workload.deliver(Signal::ABRT, scope, true)),
+            Action::Deliver { .. }
+            | Action::Abort
+            | Action::HangUp
+            | Action::DeliverToOrphans
+            | Action::DeliverStronger(_)
+            | Action::ReleaseSpared => self.deliver(action, scope),
             Action::Ask(signal) if self.workload.ask(signal, scope) => {}
             Action::Ask(signal) => self.step(Event::NoHandler(signal)),
-            Action::HangUp => {
-                self.workload.hang_up();
-                self.await_delivery();
-            }
-            Action::DeliverToOrphans => {
-                self.workload.deliver_to_orphans(&self.helpers);
-                self.await_delivery();
-            }
-            Action::DeliverStronger(signal) => {
-                let (delivery, unsent) = self.workload.delivery();
-                delivery.deliver_stronger(signal, unsent);
-            }
             Action::LookAtTargets => self.look_at_targets(),
-            Action::ReleaseSpared => {
-                let (delivery, unsent) = self.workload.delivery();
-                delivery.release_spared(unsent);
-            }
             Action::Tree(signal) => self.signal_tree(signal),
             Action::Kill => self.kill(),
             Action::Say(line) => self.log().say(&line),
             Action::TellTerminals(line) => self.wanted.push(HelperTask::TellTerminals(log_words::words(&line))),
             Action::Pulse => {
-                self.wanted.push(HelperTask::Pulse(self.started_sidecars.all().into_iter().map(Pid::number).collect()))
+                let others = self.started_sidecars.all().into_iter().chain(self.helpers.pids());
+                self.wanted.push(HelperTask::Pulse(others.map(Pid::number).collect()));
             }
             Action::Send(helper) => self.wanted.push(helper),
             Action::Dump => self.wanted.push(HelperTask::Dump(self.main_tree().into_iter().map(Pid::number).collect())),
             Action::NameLeft(left) => self.name_left(left),
             Action::NameKilled => self.name_killed(),
             Action::EndHelpers => self.helpers.end(self.now),
+            Action::EndUpload => self.helpers.end_upload(self.now),
             Action::Begin => self.begin_again(),
             Action::BeginSidecar(index) => self.started_sidecars.want(index),
             Action::KillSidecars => self.started_sidecars.kill(self.workload.unsent()),
+            Action::WriteEnd { code, over, waiting } => self.write_end(code, over, waiting),
             Action::Account(code) => self.account(code),
             Action::Exit(code) => self.finish(code),
         }
+    }
+
+    /// Delivers a stop signal, or goes on with a delivery.
+    fn deliver(&mut self, action: Action, scope: Scope) {
+        let workload = &mut self.workload;
+        match action {
+            Action::Deliver { signal, chosen } => {
+                let is_as_asked = workload.deliver(signal, scope, chosen);
+                if !is_as_asked {
+                    self.log().say(&LogEvent::TermInstead(signal));
+                }
+            }
+            Action::HangUp => workload.hang_up(),
+            Action::DeliverToOrphans => workload.deliver_to_orphans(&self.helpers),
+            Action::Abort => {
+                workload.deliver(Signal::ABRT, scope, true);
+                return;
+            }
+            Action::DeliverStronger(signal) => {
+                let (delivery, unsent) = workload.delivery();
+                return delivery.deliver_stronger(signal, unsent);
+            }
+            Action::ReleaseSpared => {
+                let (delivery, unsent) = workload.delivery();
+                return delivery.release_spared(unsent);
+            }
+            _ => {}
+        }
+        self.await_delivery();
     }
 
     /// Passes on what the delivery of a stop signal waits for.
@@ -127,7 +143,7 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn log(&self) -> Log {
+    pub(super) fn log(&self) -> Log<'_> {
         Log::of(&self.state.policy.report)
     }
 
@@ -158,6 +174,13 @@ impl EventLoop {
             self.workload.forward(signal, self.state.policy.signals.scope);
         }
         self.state.delivered(caught);
+    }
+
+    /// Has a helper write the end of the attempt to the history.
+    fn write_end(&mut self, code: u8, over: bool, waiting: String) {
+        self.remember_sender();
+        let end = attempt_end::of(&self.state, code, over, self.now, self.stopped_by.clone(), &self.memory_kills);
+        self.wanted.push(HelperTask::WriteEnd { waiting, end: Box::new(end) });
     }
 
     fn finish(&mut self, code: u8) {

@@ -79,16 +79,22 @@ impl State {
             // No end of the main process was reported, so it was lost.
             self.drain(None, now);
         }
-        if self.asks_done_file(act) || self.has_hooks(now, act) || self.reports_kill(act) {
+        if self.asks_done_file(act)
+            || self.records_end(now, act)
+            || self.has_hooks(now, act)
+            || self.requeues(act)
+            || self.reports_kill(act)
+        {
             return;
         }
         stop_protocol::over(&mut self.timers);
+        self.timers.set(Timer::UploadEnd, None);
         if !self.starts_again(now, act) && !self.holds(now, act) {
             self.exit(act);
         }
     }
 
-    fn draining(&mut self) -> Option<&mut Draining> {
+    pub(super) fn draining(&mut self) -> Option<&mut Draining> {
         match &mut self.life {
             Life::Draining(draining) => Some(draining),
             _ => None,
@@ -110,7 +116,8 @@ impl State {
     /// Starts the hooks once; returns whether the end waits for them.
     fn has_hooks(&mut self, now: Clock, act: &mut Vec<Action>) -> bool {
         let may = self.ran() && !self.is_to_start_again(now);
-        let grace = self.timers.left(Timer::Kill, now).filter(|_| self.stop.is_asked());
+        let recorded = || self.life.grace_until().map(|until| until.saturating_sub(now));
+        let grace = self.timers.left(Timer::Kill, now).or_else(recorded).filter(|_| self.stop.is_asked());
         let Some(time) = self.policy.stop.after_stop.as_ref().map(|hooks| HookTime::of(hooks, grace)) else {
             return false;
         };
@@ -119,6 +126,25 @@ impl State {
         stop_protocol::over(&mut self.timers);
         self.timers.set(Timer::Kill, now + time.kill);
         act.push(Action::Send(HelperTask::AfterStop { time: time.run, code: self.code() }));
+        true
+    }
+
+    /// Has Slurm start the job again, once, after a stop in good order; returns whether the end waits for that.
+    ///
+    /// It comes last, and after the last line, because Slurm ends what is left of the job at once, with the output of its steps.
+    fn requeues(&mut self, act: &mut Vec<Action>) -> bool {
+        let Some(requeue) = &self.policy.requeue else { return false };
+        let wanted = exit_account::stopped_in_good_order(&self.account(), &self.policy.exit);
+        let is_clear = requeue.alone || !self.stop.may_be_a_failure_elsewhere();
+        let Some(draining) = self.draining().filter(|draining| wanted && !draining.requeued) else { return false };
+        draining.requeued = true;
+        if !is_clear {
+            act.push(Action::Say(LogEvent::NotRequeued));
+            return false;
+        }
+        stop_protocol::over(&mut self.timers);
+        act.push(Action::Account(self.code()));
+        act.push(Action::Send(HelperTask::Requeue));
         true
     }
 
@@ -203,8 +229,12 @@ impl State {
     }
 
     /// Returns the present exit code.
-    fn code(&self) -> u8 {
-        let account = ExitAccount {
+    pub(super) fn code(&self) -> u8 {
+        exit_account::code(&self.account(), &self.policy.exit)
+    }
+
+    fn account(&self) -> ExitAccount {
+        ExitAccount {
             kind: self.policy.kind,
             ended: self.ended(),
             stop: self.stop.plan().copied(),
@@ -214,7 +244,7 @@ impl State {
             plain: self.is_plain(),
             prepare_killed: self.prepare_killed().copied(),
             aborted: self.verdict().aborting,
-        };
-        exit_account::code(&account, &self.policy.exit)
+            unmirrored: self.is_unmirrored().then_some(self.mirror.refused),
+        }
     }
 }

@@ -5,11 +5,14 @@ use crate::stop_protocol::{KILLS, PREPARE_GRACE};
 use proptest::prelude::*;
 use proptest::{collection, option};
 use protocol::handover::{
-    AfterStop, CheckpointPolicy, Checkpoints, ExitPolicy, Heartbeat, HoldPolicy, Idle, IdlePolicy, OnHang, Restart,
-    SignalPolicy, StopPolicy, UsageState, Watchdog,
+    AfterStop, CheckpointPolicy, Checkpoints, Cloud, ExitPolicy, Heartbeat, HistoryPolicy, HoldPolicy, Idle,
+    IdlePolicy, MirrorPolicy, Notice, NoticeKind, OnHang, Preempt, RequeuePolicy, Restart, SignalPolicy, StopPolicy,
+    UsageState, Watchdog,
 };
 use std::time::Duration;
 use sys::process::Ended;
+
+mod mirror;
 
 /// Events, each with its milliseconds after the event before it; `None` means exactly at the next deadline.
 type Script = Vec<(Event, Option<u64>)>;
@@ -124,7 +127,7 @@ fn policies() -> impl Strategy<Value = Policy> {
     let parts = (
         option::of(seconds(0..60)),
         prop_oneof![Just(WorkloadKind::Train), Just(WorkloadKind::Build)],
-        any::<[bool; 6]>(),
+        any::<[bool; 10]>(),
         restarts(),
         watchdogs(),
         option::of(seconds(1..20)),
@@ -132,7 +135,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         limits_of_use(),
     );
     parts.prop_map(|(grace, kind, flags, restart, watchdog, prepare_timeout, sidecars, (unused, lifetime))| {
-        let [watched, signal, file, done, held, hooked] = flags;
+        let [watched, signal, file, done, held, hooked, noticed, requeued, history, mirror] = flags;
         Policy {
             kind,
             restart,
@@ -151,8 +154,12 @@ fn policies() -> impl Strategy<Value = Policy> {
                 signal: signal.then_some(libc::SIGUSR1),
                 request_file: file.then(|| "/save".into()),
             },
+            preempt: noticed.then_some(Preempt { cloud: Cloud::Aws, address: None }),
+            requeue: requeued.then(RequeuePolicy::default),
             hold: held.then(|| HoldPolicy { time: Duration::from_secs(1800), look: "a\nb".into() }),
             sidecars: vec!["lab".into(); sidecars],
+            history: history.then(HistoryPolicy::default),
+            mirror: mirror.then(MirrorPolicy::default),
             idle: IdlePolicy { unused, lifetime },
             signals: SignalPolicy { on: vec![(libc::SIGUSR2, SignalMeaning::Checkpoint)], ..SignalPolicy::default() },
             ..Policy::default()
@@ -180,8 +187,23 @@ fn words() -> impl Strategy<Value = Event> {
         (option::of("x"), option::of(0u64..9))
             .prop_map(|(sign, processor)| Message::Use(UsageState { sign, processor })),
         Just(Message::Dumped),
+        Just(Message::ServesAt("http://x/".into())),
+        any::<bool>().prop_map(|up| Message::Answers(if up { Ok(()) } else { Err("x".into()) })),
+        Just(Message::HistoryWaits("x\n".into())),
+        Just(Message::HistoryFailed),
+        any::<[bool; 2]>().prop_map(|[complete, refused]| Message::Mirror(MirrorState {
+            complete,
+            refused,
+            ..MirrorState::default()
+        })),
     ]
     .prop_map(Event::Said)
+}
+
+/// Generates notices of a cloud, which are stops.
+fn notices() -> impl Strategy<Value = Event> {
+    let left = option::of(seconds(0..200));
+    left.prop_map(|left| Event::Said(Message::Notice(Notice { kind: NoticeKind::AwsSpot, left })))
 }
 
 fn signals() -> impl Strategy<Value = Event> {
@@ -229,11 +251,11 @@ fn scripts(events: impl Strategy<Value = Event>) -> impl Strategy<Value = Script
 
 /// Generates every event that may happen while the main process is there.
 fn before_the_end() -> impl Strategy<Value = Event> {
-    prop_oneof![signals(), words(), others()]
+    prop_oneof![signals(), words(), others(), notices()]
 }
 
 fn anything() -> impl Strategy<Value = Event> {
-    prop_oneof![2 => signals(), 2 => words(), 1 => others(), 1 => ends()]
+    prop_oneof![2 => signals(), 2 => words(), 1 => others(), 1 => ends(), 1 => notices()]
 }
 
 /// Generates events that a running workload and its helpers cause, without a person's Ctrl-C.
@@ -257,6 +279,8 @@ proptest! {
         play.state.policy.stop.done_file = None;
         play.state.policy.hold = None;
         play.state.policy.stop.after_stop = None;
+        play.state.policy.history = None;
+        play.state.policy.requeue = None;
         play.does(Event::MainEnded(Ended::Exited(code)));
         play.does(Event::ChildrenGone);
         prop_assert_eq!(play.count(is_exit), 1);
@@ -270,6 +294,22 @@ proptest! {
         }
         play.pass(play.now + Duration::from_secs(3600));
         prop_assert!(play.count(is_exit) <= 1);
+    }
+
+    #[test]
+    fn the_end_of_each_attempt_is_recorded_once(policy in policies(), script in scripts(anything())) {
+        let mut play = Simulation::running(Policy { history: Some(HistoryPolicy::default()), ..policy });
+        for (event, pause) in script {
+            if !matches!(event, Event::Said(Message::Policy(_) | Message::HistoryFailed)) {
+                play.after(pause, event);
+            }
+        }
+        // Each answer lets the end go on to its next question.
+        (0..5).for_each(|_| play.does(Event::ChildrenGone));
+        play.pass(play.now + Duration::from_secs(3600));
+        let attempts = 1 + play.count(|action| *action == Action::Begin);
+        let recorded = play.count(|action| matches!(action, Action::WriteEnd { .. }));
+        prop_assert!(recorded == attempts || recorded + 1 == attempts, "{recorded} of {attempts}: {:?}", play.done);
     }
 
     #[test]

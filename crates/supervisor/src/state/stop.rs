@@ -6,19 +6,27 @@ use crate::checkpoint_requests;
 use crate::clock::Clock;
 use crate::idle_shutdown;
 use crate::life::Life;
+use crate::log_event::LogEvent;
 use crate::signal_policy::save_signal;
 use crate::stop_plan::{Reason, StopCircumstance, StopPlan, outgoing};
 use crate::stop_protocol::{MainProcess, PREPARE_GRACE, StopStep};
 use crate::timers::Timer;
 use crate::watchdog;
-use protocol::handover::{StopSignal, WorkloadKind};
+use protocol::handover::{Notice, StopSignal, WorkloadKind};
 use std::time::Duration;
 use sys::Signal;
 use sys::signal::Arrived;
 
+/// The signal of a stop that PID 1 begins itself.
+const OWN: Arrived = Arrived { signal: Signal::TERM, pid: None, uid: 0, kernel: false };
+
 impl State {
     pub(super) fn stop_signal(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
         self.stop.count(arrived.signal);
+        if self.stop.is_asked() && self.stop.engine_follows(&mut self.timers, now) {
+            let left = self.timers.left(Timer::Kill, now);
+            return act.push(Action::Say(LogEvent::EngineFollows { signal: arrived.signal, left }));
+        }
         if self.stop.is_asked() {
             let main = self.main_process();
             let outgoing = outgoing(self.policy.stop.signal, arrived.signal, self.is_plain());
@@ -28,6 +36,7 @@ impl State {
         match self.life {
             Life::Preparing(_) => self.stop_preparing(arrived, now, act),
             Life::Running(_) => self.stop_running(arrived, now, act),
+            Life::Draining(_) if self.is_mirroring() => self.stop_mirroring(arrived, now, act),
             Life::Draining(_) => self.leave_sooner(arrived, now, act),
             Life::BackOff(_) => self.stop_at_once(arrived, StopCircumstance::BetweenRuns, now, act),
             // The person has looked at the held container; the exit code stays that of the failure.
@@ -42,11 +51,29 @@ impl State {
         if stop.grace.is_none() {
             (stop.grace, stop.grace_from) = (Some(idle_shutdown::GRACE), "no engine ends it".to_owned());
         }
-        self.stop_signal(Arrived { signal: Signal::TERM, pid: None, uid: 0, kernel: false }, now, act);
+        self.stop_signal(OWN, now, act);
+    }
+
+    /// Stops because the cloud gave notice that the machine ends.
+    ///
+    /// The time is the notice's, even where `stop.grace` is shorter: that is how long the engine waits after its own signal, which has not
+    /// come, and a longer time can only save more.
+    pub(super) fn stop_by_notice(&mut self, notice: Notice, now: Clock, act: &mut Vec<Action>) {
+        if self.stop.is_asked() {
+            return act.push(Action::Say(LogEvent::Noticed(notice.kind)));
+        }
+        self.stop.because(Reason::Notice(notice.kind));
+        let stop = &mut self.policy.stop;
+        let engine_grace = stop.grace;
+        if notice.left.is_some() {
+            (stop.grace, stop.grace_from) = (notice.left, "the notice's own time".to_owned());
+        }
+        self.stop_signal(OWN, now, act);
+        self.stop.keep_engine_grace(engine_grace.filter(|_| notice.left.is_some()));
     }
 
     /// Records a stop; preparing then has no other deadline.
-    fn begin_stop(&mut self, plan: StopPlan) {
+    pub(super) fn begin_stop(&mut self, plan: StopPlan) {
         self.stop.begin(plan);
         self.timers.stop(&[Timer::PrepareTimeout, Timer::UsageLook, Timer::Lifetime]);
         self.sidecars.settle(&mut self.timers);
@@ -110,7 +137,7 @@ impl State {
         }
     }
 
-    fn say_stopping(&self, act: &mut Vec<Action>) {
+    pub(super) fn say_stopping(&self, act: &mut Vec<Action>) {
         if !self.is_plain() {
             self.stop.say(&self.policy.stop.grace_from, act);
         }

@@ -2,13 +2,14 @@
 
 use super::*;
 use protocol::handover::{
-    AfterStop, CheckpointPolicy, Checkpoints, ExitPolicy, HoldPolicy, ReportPolicy, Restart, SavedCheckpoint,
-    StopPolicy,
+    AfterStop, CheckpointPolicy, Checkpoints, ExitPolicy, HistoryPolicy, HoldPolicy, MirrorPolicy, ReportPolicy,
+    Restart, SavedCheckpoint, StopPolicy,
 };
 use std::time::Duration;
 use sys::process::Ended;
 
 mod delivery;
+mod interruption;
 
 fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)
@@ -65,6 +66,47 @@ fn a_natural_end_waits_a_moment_then_drains_then_kills() {
     assert_eq!(play.does(15.2, Event::ChildrenGone), [Action::Exit(3)]);
 }
 
+fn mirrored(policy: Policy) -> Policy {
+    Policy { mirror: Some(MirrorPolicy::default()), ..policy }
+}
+
+fn mirror(complete: bool) -> Event {
+    Event::Said(Message::Mirror(MirrorState { complete, ..MirrorState::default() }))
+}
+
+#[test]
+fn a_natural_end_waits_for_the_upload_and_is_no_success_without_it() {
+    for (complete, code) in [(true, 0), (false, 213)] {
+        let mut play = Play::running(mirrored(train(Some(30))));
+        assert_eq!(play.does(10.0, Event::MainEnded(Ended::Exited(0))), []);
+        assert_eq!(play.does(10.0, Event::OnlyHelpers), [Action::EndHelpers]);
+        assert_eq!((play.0.phase(), play.0.deadline()), (Phase::Mirroring, None));
+        play.does(900.0, mirror(complete));
+        assert_eq!(play.does(900.0, Event::ChildrenGone), [Action::Exit(code)]);
+    }
+}
+
+#[test]
+fn a_stop_gives_the_upload_what_is_left_of_the_grace() {
+    let mut play = Play::running(mirrored(train(Some(30))));
+    play.does(1.0, signal(TERM));
+    play.does(5.0, Event::MainEnded(Ended::Exited(0)));
+    assert_eq!(play.does(5.0, Event::OnlyHelpers), [Action::EndHelpers]);
+    assert_eq!(play.tick(), (29.0, vec![Action::EndUpload]));
+    assert_eq!(play.0.deadline(), None);
+    assert_eq!(play.does(29.1, Event::ChildrenGone), [Action::Exit(143)]);
+}
+
+#[test]
+fn a_stop_while_only_an_upload_is_left_has_the_grace_and_tells_what_is_missing() {
+    let mut play = Play::running(mirrored(train(Some(30))));
+    play.does(10.0, Event::MainEnded(Ended::Exited(0)));
+    play.does(10.0, Event::OnlyHelpers);
+    assert_eq!(play.does(20.0, signal(TERM)), []);
+    assert_eq!(play.tick(), (48.0, vec![Action::EndUpload]));
+    assert_eq!(play.does(48.1, Event::ChildrenGone), [Action::Exit(213)]);
+}
+
 #[test]
 fn without_a_grace_a_workload_that_saves_is_never_killed() {
     let mut play = Play::running(train(None));
@@ -115,11 +157,44 @@ fn a_stop_in_the_moment_of_exec_has_the_workloads_budget() {
 }
 
 #[test]
+fn a_stop_of_a_start_that_fails_with_the_other_nodes_changes_no_code() {
+    for (failing_first, code) in [(true, 111), (false, 143)] {
+        let mut play = Play(State::preparing());
+        play.does(0.0, Event::Said(Message::Policy(Box::new(train(None)))));
+        let mut events = [Event::Said(Message::Failing(111)), signal(TERM)];
+        events.rotate_left(usize::from(!failing_first));
+        events.into_iter().for_each(|event| drop(play.does(1.0, event)));
+        play.does(1.1, Event::HandoverClosed);
+        play.does(1.1, Event::MainEnded(Ended::Killed(TERM)));
+        assert_eq!(play.does(1.2, Event::ChildrenGone), [Action::Exit(code)]);
+    }
+}
+
+#[test]
 fn a_failed_preparation_keeps_its_code_and_leaves_nothing() {
     let mut play = Play(State::preparing());
     assert_eq!(play.does(1.0, Event::MainEnded(Ended::Exited(111))), [Action::Tree(TERM)]);
     assert_eq!(play.tick(), (1.1, vec![Action::Kill]));
     assert_eq!(play.does(1.2, Event::ChildrenGone), [Action::Exit(111)]);
+}
+
+#[test]
+fn requirements_that_were_left_alone_are_named_only_when_python_failed_by_itself() {
+    let missed = |ended, stopped: bool| {
+        let mut play = Play(State::preparing());
+        play.does(0.0, Event::Said(Message::Policy(Box::new(train(Some(60))))));
+        play.does(0.1, Event::Said(Message::LeftAlone("src/requirements.txt".into())));
+        play.does(0.5, Event::Said(Message::Launching("python".into())));
+        play.does(0.6, Event::HandoverClosed);
+        if stopped {
+            play.does(1.0, signal(TERM));
+        }
+        play.does(2.0, Event::MainEnded(ended));
+        play.0.perhaps_missed().map(str::to_owned)
+    };
+    assert_eq!(missed(Ended::Exited(1), false).as_deref(), Some("src/requirements.txt"));
+    assert_eq!(missed(Ended::Exited(1), true), None);
+    assert_eq!(missed(Ended::Exited(0), false), None);
 }
 
 #[test]
@@ -299,6 +374,38 @@ fn hooks_run_when_all_is_gone_and_before_it_is_held() {
     assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Exit(111)]);
 }
 
+#[test]
+fn the_end_is_recorded_before_hooks_which_keep_what_is_left_of_the_grace() {
+    let recorded = |policy: Policy| Policy { history: Some(HistoryPolicy::default()), ..policy };
+    let mut play = Play::running(recorded(hooked(train(Some(30)))));
+    play.does(1.0, signal(TERM));
+    play.does(11.0, Event::MainEnded(Ended::Exited(0)));
+    let end = |code, over, waiting: &str| Action::WriteEnd { code, over, waiting: waiting.into() };
+    assert_eq!(play.does(11.0, Event::ChildrenGone), [end(143, false, "")]);
+    // Nothing is killed, and no code changes, while that is written.
+    assert_eq!(play.0.deadline(), None);
+    let time = Duration::from_secs(12);
+    assert_eq!(play.does(13.0, Event::ChildrenGone), [Action::Send(HelperTask::AfterStop { time, code: 143 })]);
+    // Lines that wait for a first checkpoint are kept from run to run, and are written with that checkpoint.
+    let restart = Restart { max: 2, ..Restart::default() };
+    let mut play = Play::running(recorded(Policy { restart, ..watched(30) }));
+    play.does(0.5, Event::Said(Message::HistoryWaits("a\n".into())));
+    play.does(1.0, Event::MainEnded(Ended::Exited(3)));
+    assert_eq!(play.does(1.0, Event::ChildrenGone), [end(3, false, "a\n")]);
+    play.does(1.1, Event::Said(Message::HistoryWaits("a\nb\n".into())));
+    play.does(1.1, Event::ChildrenGone);
+    assert_eq!(play.does(1.1, Event::Tick), [Action::Begin]);
+    let policy = play.0.policy.clone();
+    play.does(1.2, Event::Said(Message::Policy(Box::new(policy))));
+    play.does(1.2, Event::Said(Message::Launching("python".into())));
+    play.does(1.2, Event::HandoverClosed);
+    let saved = Event::Said(Message::Saved(SavedCheckpoint { fresh: true, ..SavedCheckpoint::default() }));
+    assert_eq!(play.does(2.0, saved), [Action::Send(HelperTask::WriteHistory("a\nb\n".into()))]);
+    play.does(3.0, Event::MainEnded(Ended::Exited(0)));
+    assert_eq!(play.does(3.0, Event::ChildrenGone), [end(0, true, "")]);
+    assert_eq!(play.does(3.0, Event::ChildrenGone), [Action::Exit(0)]);
+}
+
 fn watched(grace: u64) -> Policy {
     let checkpoint = CheckpointPolicy { watched: Some(Checkpoints::default()), ..CheckpointPolicy::default() };
     Policy { checkpoint, ..train(Some(grace)) }
@@ -327,4 +434,62 @@ fn nobody_worries_about_a_checkpoint_that_came_a_short_grace_or_a_workload_that_
     while let Some(at) = ended.0.deadline().filter(|at| *at < Duration::from_secs(90)) {
         assert!(!ended.does(at.as_secs_f64(), Event::Tick).contains(&Action::Dump));
     }
+}
+
+/// A build mode's server that is asked for two minutes, and what PID 1 does and logs at each event.
+fn serving(address: Option<&str>) -> (Play, Vec<Action>) {
+    let service = Some(protocol::handover::Service::on(8888));
+    let ready_timeout = Some(Duration::from_secs(120));
+    let policy = Policy { kind: WorkloadKind::Build, service, ready_timeout, ..Policy::default() };
+    let mut play = Play(State::preparing());
+    play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
+    address.map(|address| play.does(0.1, Event::Said(Message::ServesAt(address.into()))));
+    play.does(0.1, Event::Said(Message::Launching("jupyter-lab".into())));
+    let act = play.does(0.2, Event::HandoverClosed);
+    (play, act)
+}
+
+/// The lines that an event logs.
+fn said(play: &mut Play, seconds: f64, event: Event) -> Vec<String> {
+    let mut act = Vec::new();
+    play.0.step(event, at(seconds), &mut act);
+    let words = |action: &Action| match action {
+        Action::Say(event) => Some(crate::log_words::words(event)),
+        _ => None,
+    };
+    act.iter().filter_map(words).collect()
+}
+
+#[test]
+fn a_server_that_answers_is_told_with_its_address_and_leaves_no_deadline() {
+    let (mut play, act) = serving(Some("http://localhost:8888/lab"));
+    assert_eq!(act, [Action::Send(HelperTask::AwaitService { within: Duration::from_secs(120) })]);
+    assert_eq!(play.0.deadline(), None);
+    let told = said(&mut play, 1.5, Event::Said(Message::Answers(Ok(()))));
+    assert_eq!(told, ["ready after 1.3 s: http://localhost:8888/lab"]);
+    assert_eq!(play.0.deadline(), None);
+}
+
+#[test]
+fn a_server_that_does_not_answer_in_time_is_told_with_the_reason() {
+    let (mut play, _) = serving(Some("http://localhost:8888/lab"));
+    let why = Message::Answers(Err("port 8888: no process listens there".into()));
+    let told = "not ready after 2 min 00 s: port 8888: no process listens there; `trainit health --ready` asks again";
+    assert_eq!(said(&mut play, 120.2, Event::Said(why)), [told]);
+}
+
+#[test]
+fn the_address_of_a_server_that_stops_or_has_ended_is_told_no_more() {
+    let ready = || Event::Said(Message::Answers(Ok(())));
+    let (mut play, _) = serving(Some("http://localhost:8888/lab"));
+    play.does(1.0, signal(TERM));
+    assert_eq!(said(&mut play, 1.1, ready()), [""; 0]);
+    let (mut play, _) = serving(Some("http://localhost:8888/lab"));
+    play.does(1.0, Event::MainEnded(Ended::Exited(1)));
+    assert_eq!(said(&mut play, 1.1, ready()), [""; 0]);
+}
+
+#[test]
+fn without_an_address_nobody_waits_for_the_server() {
+    assert_eq!(serving(None).1, []);
 }

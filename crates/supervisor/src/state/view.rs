@@ -10,7 +10,7 @@ use crate::sidecars::Sidecars;
 use crate::stop_plan::{Reason, StopPlan};
 use crate::timers::Timer;
 use crate::watchdog::HangVerdict;
-use protocol::handover::{Phase, WorkloadKind};
+use protocol::handover::{Phase, StagedBytes, WorkloadKind};
 use sys::process::Ended;
 
 impl State {
@@ -21,15 +21,27 @@ impl State {
             Life::Preparing(preparing) => preparing.phase,
             Life::Running(_) if self.timers.runs(Timer::NotSaved) => Phase::Checkpointing,
             Life::Running(_) => Phase::Running,
+            Life::Draining(_) if self.is_mirroring() => Phase::Mirroring,
             Life::Draining(_) => Phase::Stopping,
             Life::BackOff(_) => Phase::Starting,
             Life::Held(_) => Phase::Holding,
         }
     }
 
+    /// Returns how much of the data is there, while a preparation brings data.
+    pub fn staged(&self) -> Option<StagedBytes> {
+        if let Life::Preparing(preparing) = &self.life { preparing.staged } else { None }
+    }
+
     /// Returns the workload's command line, once it is known.
     pub fn command(&self) -> Option<&str> {
         self.command.as_deref()
+    }
+
+    /// Returns the requirements that were not installed, if the workload ended by itself as Python does without a module.
+    pub(crate) fn perhaps_missed(&self) -> Option<&str> {
+        let is_python_error = self.ended() == Some(Ended::Exited(1)) && !self.stop.is_asked();
+        self.left_alone.as_deref().filter(|_| is_python_error)
     }
 
     /// Returns why prepare gave up, if it did.

@@ -171,7 +171,8 @@ fn temporary(name: &str) -> io::Result<PathBuf> {
     Ok(settled.find_map(|base| make(base).ok()).map_or_else(|| make(&usual), Ok)?)
 }
 
-fn instance_name(supervisor: ProcessIdentity) -> Option<String> {
+/// Returns the name of the state directory of a supervisor: its PID namespace, its pid and its start time.
+pub fn instance_name(supervisor: ProcessIdentity) -> Option<String> {
     // The supervisor's namespace is this process's, and the kernel has its directory in /proc at hand.
     let namespace = Pid::new(supervisor.pid).and_then(proc::pid_namespace_of).or_else(proc::pid_namespace)?;
     Some([namespace, supervisor.pid.to_string(), supervisor.start.to_string()].join("-"))

@@ -46,7 +46,7 @@ pub(super) const CUDA: &[DriverCode] = &[
     code(
         100,
         "CUDA_VISIBLE_DEVICES hides all of them, or the devices may not be opened",
-        "unset CUDA_VISIBLE_DEVICES; docker run --gpus all",
+        "unset CUDA_VISIBLE_DEVICES; give the container GPUs",
         false,
     ),
     code(101, "CUDA_VISIBLE_DEVICES or a rank names a GPU that is not here", "as many ranks as there are GPUs", false),
@@ -80,7 +80,7 @@ pub(super) const CUDA: &[DriverCode] = &[
     code(
         304,
         "the operating system refused a call: a limit of locked memory, seccomp, or HMM under KASLR",
-        "docker run --ulimit memlock=-1; on the host: options nvidia_uvm uvm_disable_hmm=1",
+        "raise the limit memlock to unlimited; on the host: options nvidia_uvm uvm_disable_hmm=1",
         false,
     ),
     code(710, "an assertion of a program on the GPU does not hold", "look at the program that asked", false),
@@ -122,7 +122,12 @@ pub(super) const CUDA: &[DriverCode] = &[
 
 /// Codes of nvml.h (`nvmlReturn_t`).
 pub(super) const NVML: &[DriverCode] = &[
-    code(4, "this user may not use the device nodes", "docker run --group-add GID, or the mode of the nodes", false),
+    code(
+        4,
+        "this user may not use the device nodes",
+        "add the user to the nodes' group, or change the nodes' mode",
+        false,
+    ),
     code(8, "the GPU's power cables are not attached", "have the node looked at; try another one", true),
     code(
         9,

@@ -1,14 +1,17 @@
 //! The condition of each GPU: on the bus, no reset needed, sound memory, joined to its fabric, full speed.
 
+use super::super::link::Link;
 use super::{GpuHealthTarget, codes};
 use crate::check::step::{CheckResult, Failure};
-use gpu::facts::{NvmlGpu, ProbeOutcome, nvml_code};
-use gpu::{Brand, pci};
+use gpu::Brand;
+use gpu::facts::{Fabric, NvmlGpu, ProbeOutcome, nvml_code};
+use gpu::pci::{self, Lanes};
 
 /// Recovery actions (nvml.h, `nvmlDeviceGpuRecoveryAction_t`) that block a workload.
 const RESETS: [(u32, &str); 3] = [(1, "a reset"), (2, "a restart of the node"), (4, "a drain and a reset")];
 /// Recovery actions that a workload can run without.
-const LATER: [(u32, &str); 2] = [(3, "a drain of its peers"), (5, "IMEX to be set up")];
+const LATER: [(u32, &str); 2] = [(3, "a drain of its peers"), (IMEX, "IMEX to be set up")];
+const IMEX: u32 = 5;
 /// Reasons for slow clocks that are faults (nvml.h, `nvmlClocksEventReason…`).
 const SLOW: [(u64, &str); 4] =
     [(0x8, "hardware slowdown"), (0x20, "heat (software)"), (0x40, "heat (hardware)"), (0x80, "power brake")];
@@ -44,7 +47,10 @@ impl GpuHealthTarget {
     }
 
     pub(super) fn needs_nothing_later(&mut self) -> CheckResult {
-        let Some(those) = self.those(|gpu| named(&LATER, gpu.recovery?)) else { return Ok(()) };
+        // One node alone needs no IMEX, which joins the memory of several.
+        let channels = self.gpus.root.path("/dev/nvidia-caps-imex-channels").exists();
+        let later = |gpu: &NvmlGpu| named(&LATER, gpu.recovery.filter(|action| *action != IMEX || channels)?);
+        let Some(those) = self.those(later) else { return Ok(()) };
         self.found_mild(
             Failure::new(format!("the driver wants {those}"))
                 .because("the GPU itself works, its links may not")
@@ -101,10 +107,7 @@ impl GpuHealthTarget {
     }
 
     pub(super) fn corrects_errors(&mut self) -> CheckResult {
-        let off = |gpu: &NvmlGpu| {
-            let data_centre = Brand::of(gpu.name.as_deref()?) == Some(Brand::DataCentre);
-            (!gpu.ecc?.current && data_centre).then(String::new)
-        };
+        let off = |gpu: &NvmlGpu| (!gpu.ecc?.current && brand(gpu) == Some(Brand::DataCentre)).then(String::new);
         let Some(those) = self.those(off) else { return Ok(()) };
         self.found_mild(
             Failure::new(format!("error correction is off: {those}"))
@@ -114,9 +117,11 @@ impl GpuHealthTarget {
     }
 
     pub(super) fn may_compute(&mut self) -> CheckResult {
+        let served = self.gpus.has_mps();
         let closed = |gpu: &NvmlGpu| match gpu.compute_mode? {
             2 => Some("prohibited".to_owned()),
-            3 if gpu.processes.is_some_and(|count| count > 0) => Some("exclusive, and used".to_owned()),
+            // The daemon of MPS is the one process, and lets others in.
+            3 if gpu.processes.is_some_and(|count| count > 0) && !served => Some("exclusive, and used".to_owned()),
             _ => None,
         };
         let Some(those) = self.those(closed) else { return Ok(()) };
@@ -128,27 +133,33 @@ impl GpuHealthTarget {
         )
     }
 
+    /// CUDA does not begin before the fabric that it needs is there. A GPU alone in a virtual machine may need none.
     pub(super) fn is_in_its_fabric(&mut self) -> CheckResult {
-        let state = |gpu: &NvmlGpu| match gpu.fabric?.state {
-            1 => Some("not started".to_owned()),
-            2 => Some("in progress".to_owned()),
-            3 => Some(gpu.fabric?.status).filter(|status| *status != 0).map(|status| format!("failed with {status}")),
+        let begins = self.facts.cuda.init == Some(0);
+        let state = |gpu: &NvmlGpu| match gpu.fabric? {
+            Fabric { state: 1, .. } if !begins => Some("not started".to_owned()),
+            Fabric { state: 2, .. } if !begins => Some("in progress".to_owned()),
+            Fabric { state: 3, status, .. } if status != 0 => Some(format!("failed with {status}")),
             _ => None,
         };
         let Some(those) = self.those(state) else { return Ok(()) };
-        self.found(
-            Failure::new(format!("the NVLink fabric is not set up (error 802): {those}"))
-                .because("the fabric manager does not run, has not finished, or is of another version than the driver")
-                .advice("on the host: start nvidia-fabricmanager of the driver's exact version; try another node")
-                .passing(true),
-        )
+        let failure = Failure::new(format!("the NVLink fabric is not set up (error 802): {those}"))
+            .because("the fabric manager does not run, has not finished, or is of another version than the driver")
+            .advice("on the host: start nvidia-fabricmanager of the driver's exact version; try another node")
+            .passing(true);
+        if begins { self.found_mild(failure) } else { self.found(failure) }
     }
 
     pub(super) fn is_linked(&mut self) -> CheckResult {
+        // Bridges and parts of a machine use some of the links: only a GPU with fewer than its like has lost one.
+        let most = |gpu: &NvmlGpu| {
+            let like = self.facts.nvml.gpus.iter().filter(|other| other.name == gpu.name);
+            like.map(active).max().unwrap_or_default()
+        };
         let down = |gpu: &NvmlGpu| {
-            let down = gpu.nvlinks.iter().filter(|active| !**active).count();
-            // A GPU without any active link is in a machine without NVLink.
-            (down > 0 && down < gpu.nvlinks.len()).then(|| format!("{down} of {} down", gpu.nvlinks.len()))
+            let down = most(gpu).saturating_sub(active(gpu));
+            // A GPU without any active link has no bridge, or is alone in its part of the machine.
+            (down > 0 && active(gpu) > 0).then(|| format!("{down} of {} down", most(gpu)))
         };
         let Some(those) = self.those(down) else { return Ok(()) };
         self.found_mild(
@@ -161,10 +172,11 @@ impl GpuHealthTarget {
 
     /// Checks for several GPUs that are connected by PCI Express alone with an IOMMU between them.
     pub(super) fn copies_directly(&mut self) -> CheckResult {
-        let linked = self.shown().any(|gpu| gpu.nvlinks.contains(&true)) || self.shown().count() < 2;
+        let able = |gpu: &&NvmlGpu| !brand(gpu).is_some_and(Brand::is_for_players);
+        let linked = self.shown().any(|gpu| gpu.nvlinks.contains(&true)) || self.shown().filter(able).count() < 2;
         let proven = self.facts.peers.outcome == ProbeOutcome::Complete && !self.facts.peers.pairs.is_empty();
         let avoided = self.gpus.environment.text("NCCL_P2P_DISABLE") == Some("1");
-        if linked || proven || avoided {
+        if linked || proven || avoided || pci::is_virtual(&self.gpus.root) {
             return Ok(());
         }
         let translated = |gpu: &NvmlGpu| {
@@ -197,27 +209,28 @@ impl GpuHealthTarget {
         )
     }
 
-    /// Skips a link that the check by sysfs has already reported.
+    /// Skips links that sysfs shows: the check that reads files has judged them.
     pub(super) fn is_wide(&mut self) -> CheckResult {
         let told = |gpu: &NvmlGpu| {
-            gpu.pci.as_deref().is_some_and(|pci| pci::narrow(&self.gpus.root, &super::bus(pci)).is_some())
+            gpu.pci.as_deref().is_some_and(|pci| pci::lanes(&self.gpus.root, &super::bus(pci)).is_some())
         };
-        let narrow = |gpu: &NvmlGpu| {
-            let (now, most) = gpu.pcie_width.filter(|(now, most)| now < most && *now > 0)?;
-            (!told(gpu)).then(|| format!("{now} of {most} lanes"))
+        let link = |gpu: &NvmlGpu| {
+            let (now, most) = gpu.pcie_width.filter(|(now, _)| *now > 0 && !told(gpu))?;
+            Some(Link { name: super::name(gpu), model: gpu.name.clone(), lanes: Lanes { now, most } })
         };
-        let Some(those) = self.those(narrow) else { return Ok(()) };
-        self.found_mild(
-            Failure::new(format!("PCI Express is narrower than it could be: {those}"))
-                .because("copies between host and GPU are slower: a riser, a slot, or a fault of the link")
-                .advice("fine where the machine is built so (checks: {gpu.pcie: off}); else have the node looked at")
-                .passing(true),
-        )
+        let links: Vec<Link> = self.shown().filter_map(link).collect();
+        self.gpus.wide(&links)
     }
 
     pub(super) fn is_free(&mut self) -> CheckResult {
+        if self.gpus.is_shared() {
+            return Ok(());
+        }
+        // Instances of others count as used memory of the whole, and so do files that Grace's kernel keeps in a GPU's memory.
+        let not_own = |gpu: &NvmlGpu| gpu.mig.is_some_and(|mode| mode.current) || self.gpus.is_a_node_of_memory(gpu);
         let held = |gpu: &NvmlGpu| {
-            let memory = gpu.memory.filter(|memory| memory.used > LITTLE.max(memory.total / 20))?;
+            let memory = gpu.memory.filter(|_| !not_own(gpu))?;
+            let memory = Some(memory).filter(|memory| memory.used > LITTLE.max(memory.total / 20))?;
             Some(format!("{} of {} used", text::size(memory.used), text::size(memory.total)))
         };
         let Some(those) = self.those(held).filter(|_| self.gpus.wanted.free_memory.is_none()) else { return Ok(()) };
@@ -228,6 +241,15 @@ impl GpuHealthTarget {
                 .passing(true),
         )
     }
+}
+
+/// Returns the brand by the driver's word, else by the name.
+fn brand(gpu: &NvmlGpu) -> Option<Brand> {
+    gpu.brand.and_then(Brand::of_driver).or_else(|| Brand::of(gpu.name.as_deref()?))
+}
+
+fn active(gpu: &NvmlGpu) -> usize {
+    gpu.nvlinks.iter().filter(|active| **active).count()
 }
 
 fn named<const N: usize>(table: &[(u32, &str); N], number: u32) -> Option<String> {

@@ -270,19 +270,27 @@ fn memory_that_is_bad_is_told_by_how_bad() {
 
 #[test]
 fn links_clocks_modes_and_the_fabric() {
-    assert!(
-        first(|gpu| gpu.fabric = Some(Fabric { state: 2, ..Fabric::default() })).starts_with("fail gpu.fabric 210")
-    );
+    let begun = Fabric { state: 2, ..Fabric::default() };
+    let before = spoilt(|facts| (facts.nvml.gpus[0].fabric, facts.cuda.init) = (Some(begun), Some(802)));
+    assert!(before.starts_with("fail gpu.fabric 210"), "{before}");
+    assert!(first(|gpu| gpu.fabric = Some(begun)).starts_with("ok "), "CUDA begins without it");
     let failed = Fabric { state: 3, status: 999, health: None };
-    assert!(first(|gpu| gpu.fabric = Some(failed)).ends_with("failed with 999"));
+    assert!(first(|gpu| gpu.fabric = Some(failed)).starts_with("warn gpu.fabric"));
     assert!(first(|gpu| gpu.nvlinks[4] = false).ends_with("GPU 0 (0000:10:00.0): 1 of 18 down"));
     assert!(first(|gpu| gpu.nvlinks = vec![false; 18]).starts_with("ok "), "a machine without a bridge");
+    let bridges = |gpu: &mut NvmlGpu| gpu.nvlinks = [true, false].repeat(6);
+    assert!(spoilt(|facts| facts.nvml.gpus.iter_mut().for_each(bridges)).starts_with("ok "), "some of the bridges");
     assert!(first(|gpu| gpu.throttle = Some(0x48)).ends_with("hardware slowdown, heat (hardware)"));
     assert!(first(|gpu| gpu.throttle = Some(0x7)).starts_with("ok "), "idle, and limits that somebody set");
     assert!(first(|gpu| gpu.compute_mode = Some(2)).starts_with("fail gpu.mode 210"));
-    assert!(first(|gpu| gpu.pcie_width = Some((4, 16))).ends_with("4 of 16 lanes"));
+    assert!(first(|gpu| gpu.pcie_width = Some((4, 16))).ends_with(": 4 of 16 lanes)"));
     let used = Some(Memory { total: 140 * GIB, used: 20 * GIB });
     assert!(first(|gpu| gpu.memory = used).starts_with("warn gpu.busy 210: another process uses memory of a GPU"));
+    let cut = Some(ModeState { current: true, pending: true });
+    assert!(first(|gpu| (gpu.memory, gpu.mig) = (used, cut)).starts_with("ok "), "other instances use it");
+    let imex = first(|gpu| gpu.recovery = Some(5));
+    assert!(imex.starts_with("ok "), "one node needs no IMEX: {imex}");
+    assert!(first(|gpu| gpu.recovery = Some(3)).starts_with("warn gpu.recovery"));
 }
 
 #[test]

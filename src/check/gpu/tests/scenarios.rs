@@ -8,6 +8,7 @@ use super::*;
 use crate::config::{ConfigOptions, ConfigSources, load};
 use crate::report::{Console, Report};
 use gpu::facts::GpuFacts as Driver;
+use gpu::{NodeRights, Refusal};
 use std::fmt::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -17,25 +18,31 @@ const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 /// Size of a libcuda that is no stub.
 const LARGE: u64 = 28 << 20;
 
-struct Machine {
+pub(super) struct Machine {
     directory: tempfile::TempDir,
     variables: Vec<(String, String)>,
     set: Vec<String>,
-    refused: Vec<(String, Errno)>,
+    refused: Vec<Refusal>,
+    asker: Asker,
     mounts: String,
     files: Option<u64>,
     /// The driver's answers that differ from a healthy machine; `None` if the driver is not asked.
     answers: Option<Vec<(Vec<String>, serde_json::Value)>>,
+    /// The number of GPUs that `gpus` laid out, and the number that `nvml` did.
+    gpus: u32,
+    asked: usize,
 }
 
 impl Machine {
-    fn described(text: &str) -> Self {
+    pub(super) fn described(text: &str) -> Self {
         let variables = vec![("container".to_owned(), "docker".to_owned())];
         let mounts = "1 0 0:1 / / rw - overlay overlay rw\n".to_owned();
         let directory = tempfile::tempdir().unwrap();
         // The limits of the test process do not matter unless a scenario sets them.
         let (set, refused, files, answers) = (Vec::new(), Vec::new(), Some(1024), None);
-        let mut machine = Machine { directory, variables, set, refused, mounts, files, answers };
+        let asker = Asker { overrides: true, ..Asker::default() };
+        let mut machine =
+            Machine { directory, variables, set, refused, asker, mounts, files, answers, gpus: 0, asked: 0 };
         text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).for_each(|line| machine.add(line));
         machine.write("/proc/self/mountinfo", machine.mounts.as_bytes());
         machine
@@ -57,6 +64,7 @@ impl Machine {
         match (word, words.as_slice()) {
             ("env", _) => {
                 let (name, value) = rest.split_once('=').unwrap();
+                self.variables.retain(|(known, _)| known != name);
                 self.variables.push((name.to_owned(), value.to_owned()));
             }
             ("set", _) => self.set.push(rest.to_owned()),
@@ -71,10 +79,16 @@ impl Machine {
                 std::fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
                 symlink(target, self.path(path)).unwrap();
             }
-            ("refuse", [path, errno]) => {
-                let errno = if *errno == "EPERM" { Errno::EPERM } else { Errno::EACCES };
-                self.refused.push(((*path).to_owned(), errno));
+            ("refuse", [path, errno, rights @ ..]) => {
+                let errno = match *errno {
+                    "EPERM" => Errno::EPERM,
+                    "EACCES" => Errno::EACCES,
+                    _ => Errno::ENOENT,
+                };
+                let rights = rights.first().map(|text| rights_of(text));
+                self.refused.push(Refusal { rights, ..Refusal::of(*path, errno) });
             }
+            ("user", [uid, groups, words @ ..]) => self.asker = asker(uid, groups, words),
             ("asked", _) => self.answers = Some(Vec::new()),
             ("answer", [part, ..]) => {
                 let value =
@@ -84,20 +98,79 @@ impl Machine {
             }
             ("limit", [files]) => self.files = files.parse().ok(),
             ("mount", [path]) => writeln!(self.mounts, "50 1 8:1 /host{path} {path} ro - ext4 /dev/sda1 ro").unwrap(),
-            ("host", [count]) => (0..count.parse().unwrap()).for_each(|number| self.add_to_bus(number)),
-            ("gpus", [count, ..]) => self.add_gpus(count.parse().unwrap(), rest.split_once(' ').unwrap().1),
             ("driver", [version]) => self.write(
                 "/proc/driver/nvidia/version",
                 format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {version}  Tue Jul\n").as_bytes(),
             ),
-            ("libraries", [version]) => self.add_libraries(LIBRARIES, version),
-            ("libraries", [version, directory]) => self.add_libraries(directory, version),
             ("large", [path]) => {
                 self.write(path, b"");
                 std::fs::File::options().write(true).open(self.path(path)).unwrap().set_len(LARGE).unwrap();
             }
-            _ => panic!("{line:?} describes nothing"),
+            _ => self.add_several(word, rest, &words),
         }
+    }
+
+    /// Adds what several lines stand for.
+    fn add_several(&mut self, word: &str, rest: &str, words: &[&str]) {
+        match (word, words) {
+            ("vm", _) => self.write("/proc/cpuinfo", b"flags\t: fpu vme hypervisor lahf_lm\n"),
+            ("lanes", [now, most]) => {
+                self.on_each_bus(&format!("current_link_width = {now}"));
+                self.on_each_bus(&format!("max_link_width = {most}"));
+            }
+            ("iommu", [kind]) => self.on_each_bus(&format!("iommu_group/type = {kind}")),
+            ("amd", [count, target, bytes]) => {
+                self.add("file /dev/kfd");
+                (0..count.parse().unwrap()).for_each(|number| self.add_amd(number, target, bytes));
+            }
+            ("bare", _) => {
+                self.variables.clear();
+                self.mounts = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n".to_owned();
+            }
+            ("nvml", [count, ..]) => self.ask(count.parse().unwrap(), rest.split_once(' ').unwrap().1),
+            ("each", [path, ..]) => {
+                let value = rest.split_once(' ').unwrap().1;
+                for number in 0..self.asked {
+                    self.add(&format!("answer nvml.gpus.{number}.{path} {value}"));
+                }
+            }
+            ("host", [count]) => (0..count.parse().unwrap()).for_each(|number| self.add_to_bus(number)),
+            ("gpus", [count, ..]) => {
+                self.gpus = count.parse().unwrap();
+                self.add_gpus(self.gpus, rest.split_once(' ').unwrap().1);
+            }
+            ("libraries", [version]) => self.add_libraries(LIBRARIES, version),
+            ("libraries", [version, directory]) => self.add_libraries(directory, version),
+            _ => panic!("{word} {rest:?} describes nothing"),
+        }
+    }
+
+    /// Adds the driver's answers for GPUs of which nothing is known but a name.
+    fn ask(&mut self, count: usize, model: &str) {
+        self.asked = count;
+        let gpu = |index: usize| {
+            let (uuid, pci) = (format!("GPU-{index}"), format!("00000000:{:02x}:00.0", 0x10 + index));
+            json!({"index": index, "handle": 0, "uuid": uuid, "pci": pci, "minor": index, "name": model})
+        };
+        let device = |index: usize| json!({"ordinal": index, "uuid": format!("GPU-{index}")});
+        let gpus: Vec<serde_json::Value> = (0..count).map(gpu).collect();
+        let devices: Vec<serde_json::Value> = (0..count).map(device).collect();
+        self.add(&format!("answer nvml.gpus {}", json!(gpus)));
+        self.add(&format!("answer cuda.devices {}", json!(devices)));
+        self.add(&format!("answer cuda.count {count}"));
+    }
+
+    fn on_each_bus(&mut self, attribute: &str) {
+        let bus = |number: u32| format!("/sys/bus/pci/devices/0000:{:02x}:00.0", 0x10 + number);
+        (0..self.gpus).for_each(|number| self.add(&format!("file {}/{attribute}", bus(number))));
+    }
+
+    fn add_amd(&mut self, number: u32, target: &str, bytes: &str) {
+        let (node, minor) = (format!("/sys/class/kfd/kfd/topology/nodes/{}", number + 1), 128 + number);
+        let properties = format!("simd_count 1216\\ndrm_render_minor {minor}\\ngfx_target_version {target}");
+        self.add(&format!("file {node}/properties = {properties}"));
+        self.add(&format!("file {node}/mem_banks/0/properties = heap_type 1\\nsize_in_bytes {bytes}"));
+        self.add(&format!("file /dev/dri/renderD{minor}"));
     }
 
     fn add_to_bus(&self, number: u32) {
@@ -143,8 +216,8 @@ impl Machine {
         Some(serde_json::from_value(told).unwrap())
     }
 
-    /// Returns the output of the GPU checks: the console's text and the report.
-    fn told(&self) -> String {
+    /// Returns the configuration and the environment, with this machine as the root.
+    fn context(&self) -> CheckContext {
         let root = Root::at(self.directory.path());
         let environment: Environment = self.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let options = ConfigOptions { set: self.set.clone(), ..ConfigOptions::default() };
@@ -153,18 +226,31 @@ impl Machine {
             load(&ConfigSources { root: &root, environment: &environment, options: &options, workdir: here }).unwrap();
         let mut context = CheckContext::of(loaded, environment, Vec::new());
         context.root = root;
+        context
+    }
+
+    /// Returns the findings of the GPU checks, and the line about forward compatibility.
+    pub(super) fn findings(&self) -> (CheckContext, Option<String>, Vec<Finding>) {
+        let mut context = self.context();
         let line = forward_compat(&mut context);
         let driver = self.driver();
         let mut gpus = GpuTarget { is_told_later: driver.is_some(), ..GpuTarget::of(&context, &context.host_facts()) };
         let mut presence = gpu::look(&context.root, context.host_facts().devices());
-        presence.nodes.iter_mut().for_each(|node| node.refused = self.refusal(&node.path).or(node.refused));
-        presence.controls.iter_mut().for_each(|one| one.refused = self.refusal(one.path).or(one.refused));
+        presence.nodes.iter_mut().for_each(|node| node.refused = self.refusal(node));
+        presence.controls.iter_mut().for_each(|one| one.refused = self.refusal_of(one.path).or(one.refused.take()));
         gpus.presence = OnceCell::from(presence);
         gpus.files = OnceCell::from(self.files);
+        gpus.asker = OnceCell::from(self.asker.clone());
         let rules = Rules::new(&context.settings.checks, None);
         let mut findings = walk(STEPS, &rules, &mut gpus);
         findings.retain(|finding| !finding.what.is_empty());
         findings.extend(driver.into_iter().flat_map(|driver| health::judge(&context, &rules, driver)));
+        (context, line, findings)
+    }
+
+    /// Returns the output of the GPU checks: the console's text and the report.
+    fn told(&self) -> String {
+        let (context, line, findings) = self.findings();
         let mut console = Console::in_memory(Some(context.host_facts()));
         line.iter().for_each(|line| console.line(line));
         findings.iter().for_each(|finding| console.finding(finding));
@@ -173,8 +259,34 @@ impl Machine {
         quoted(console.written()) + &quoted(reported(&serde_json::from_str(&report).unwrap(), &findings))
     }
 
-    fn refusal(&self, path: &str) -> Option<Errno> {
-        self.refused.iter().find(|(refused, _)| refused == path).map(|(_, errno)| *errno)
+    /// Returns the refusal of a GPU: /dev/kfd refuses all of AMD's.
+    fn refusal(&self, node: &DeviceNode) -> Option<Refusal> {
+        let gate = || if node.vendor == gpu::Vendor::Amd { self.refusal_of("/dev/kfd") } else { None };
+        gate().or_else(|| self.refusal_of(&node.path)).or_else(|| node.refused.clone())
+    }
+
+    fn refusal_of(&self, path: &str) -> Option<Refusal> {
+        self.refused.iter().find(|refused| refused.path == path).cloned()
+    }
+}
+
+/// Parses `0:44:660`.
+fn rights_of(text: &str) -> NodeRights {
+    let parts: Vec<&str> = text.split(':').collect();
+    let number = |at: usize, radix| u32::from_str_radix(parts[at], radix).unwrap();
+    NodeRights { uid: number(0, 10), gid: number(1, 10), mode: number(2, 8) }
+}
+
+/// Parses the user, the groups with commas between them, and words about the process.
+fn asker(uid: &str, groups: &str, words: &[&str]) -> Asker {
+    let has = |word: &str| words.contains(&word);
+    Asker {
+        uid: uid.parse().unwrap(),
+        groups: groups.split(',').map(|group| group.parse().unwrap()).collect(),
+        kept: groups.split(',').any(|group| group == "65534"),
+        overrides: uid == "0" && !has("without-capability"),
+        fenced: has("in-user-namespace"),
+        apparmor: has("under-apparmor"),
     }
 }
 
@@ -201,7 +313,7 @@ fn directory() -> PathBuf {
 }
 
 /// Returns every scenario of a file: its name, its description, its expected output.
-fn scenarios(text: &str) -> Vec<(&str, String, String)> {
+pub(super) fn scenarios(text: &str) -> Vec<(&str, String, String)> {
     let part = |text: &str, answers: bool| {
         let lines = text.lines().filter(|line| line.starts_with('>') == answers && !line.is_empty());
         lines.map(|line| format!("{line}\n")).collect::<String>()

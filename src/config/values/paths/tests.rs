@@ -57,8 +57,8 @@ fn a_near_miss_is_an_error() {
         ("/data:ro,z", "`z` is no option"),
         ("/data:foo=1", "options are mounted, min_files, contains, ro, rw, type, manifest, verify, min_speed, timeout"),
         ("/data:", "`` is no option"),
-        ("/mnt/data:/data", "docker -v"),
-        ("/mnt/data:/data:ro", "docker -v"),
+        ("/mnt/data:/data", "the option that mounts"),
+        ("/mnt/data:/data:ro", "the option that mounts"),
         ("s3://bucket/x", "a URL is not a path"),
         ("/data:contains=a:b", "cannot hold a colon"),
     ];
@@ -122,6 +122,8 @@ proptest! {
         verify in any::<Option<u64>>(),
         min_speed in any::<Option<u64>>(),
         timeout in proptest::option::of(0u64..1 << 30),
+        only in proptest::collection::vec("[a-z]{1,3}[*]?", 0..3),
+        from in proptest::option::of("/[a-z:,=+@]{1,12}"),
     ) {
         let mut options = vec![format!("mounted={}", if mounted { "yes" } else { "no" }), format!("min_files={min_files}")];
         options.extend((!contains.is_empty()).then(|| format!("contains={}", contains.join("+"))));
@@ -139,14 +141,34 @@ proptest! {
             Verify::Sample(number) => format!("verify={number}"),
             Verify::Full => "verify=full".to_owned(),
         });
+        options.extend((!only.is_empty()).then(|| format!("only={}", only.join("+"))));
+        options.extend(from.iter().map(|from| format!("from={from}")));
+        let from = from.map(|from| Source::Path(from.into()));
         let printed = format!("{path}:{}", options.join(","));
         let (manifest, min_speed) = (manifest.map(PathBuf::from), min_speed.map(Size));
-        let meant = DataPath { path: path.into(), mounted, min_files, contains, read_only, kind, manifest, verify, min_speed, timeout };
+        let meant = DataPath { path: path.into(), mounted, min_files, contains, read_only, kind, manifest, verify, min_speed, timeout, only, from };
         prop_assert_eq!(parse_path_list(&printed).unwrap(), vec![meant]);
+    }
+
+    #[test]
+    fn what_stands_behind_from_is_the_rest_of_the_word_and_need_not_be_a_mount(tail in "[a-z0-9:,=/]{0,12}") {
+        let read = parse_path_list(&format!("/data:rw,from=s3://bucket/{tail} /b:min_files=3,from=/src:ro")).unwrap();
+        let [first, second] = read.as_slice() else { panic!("{read:?}") };
+        prop_assert_eq!(&first.from, &Some(Source::Object(format!("s3://bucket/{tail}"))));
+        prop_assert_eq!((first.mounted, first.read_only, second.min_files), (false, Some(false), 3));
+        prop_assert_eq!(&second.from, &Some(Source::Path("/src:ro".into())));
     }
 
     #[test]
     fn any_text_is_a_list_of_paths_or_refused(text in "\\PC*|(/[a-z:,=+]{0,6}|ro|min_files|contains|:|,|=|\\[|\"| ){0,20}") {
         let _ = parse_path_list(&text);
+    }
+}
+
+#[test]
+fn a_url_in_an_option_is_told_without_its_secret() {
+    for option in ["manifest", "contains", "nosuch"] {
+        let told = refused(&format!("/data:ro,{option}=https://me:t0psecret@host/x?a=1"));
+        assert!(told.contains("a URL is not a path") && !told.contains("t0psecret"), "{told}");
     }
 }

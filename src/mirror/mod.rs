@@ -1,0 +1,8 @@
+//! The mirror of checkpoints at work: the program that carries the bytes, and the mark that tells which run a directory belongs to.
+//! A start restores from it (`prepare/restore.rs`), and a helper uploads to it (`helper/mirror.rs`).
+
+mod carried;
+mod mark;
+
+pub(crate) use carried::CarriedStore;
+pub(crate) use mark::{new_id, read_mark, write_mark};

@@ -1,0 +1,114 @@
+//! Brings data beside the other steps of a start: begun before the checks, waited for before the paths themselves are checked.
+
+use super::preparation::Preparation;
+use crate::check::{CheckContext, Status};
+use crate::config::LogFormat;
+use crate::error::Result;
+use crate::stage::{self, RunningStage, StageContext, StagingEvent};
+use crate::ticker::Ticker;
+use protocol::exit_code::FailureFamily;
+use protocol::handover::{Message, Phase, StagedBytes};
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+/// How long an event is waited for.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// How often PID 1 hears of the progress.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// The time after which a log says that data is still being brought.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Data that is being brought.
+pub(super) struct Staging {
+    running: RunningStage,
+    /// The paths, as messages show them.
+    targets: Vec<String>,
+    began: Instant,
+}
+
+/// What the lines show.
+struct Shown {
+    ticker: Ticker,
+    words: String,
+    told: Instant,
+}
+
+impl Preparation {
+    /// Begins to bring data; `None` if no path has a source.
+    ///
+    /// # Errors
+    /// A process that cannot be started (214).
+    pub(super) fn begin_staging(&mut self, context: &CheckContext) -> Result<Option<Staging>> {
+        if context.settings.data.iter().all(|path| path.from.is_none()) {
+            return Ok(None);
+        }
+        let host_facts = context.host_facts();
+        let requests = stage::requests(StageContext {
+            settings: &context.settings,
+            environment: &context.environment,
+            workdir: &context.workdir,
+            host_facts: &host_facts,
+        });
+        let targets = requests.iter().map(|request| text::path(&request.target)).collect();
+        let running = RunningStage::start(requests).map_err(stage::not_started)?;
+        Ok(Some(Staging { running, targets, began: Instant::now() }))
+    }
+
+    /// Waits until all data is there.
+    ///
+    /// # Errors
+    /// Data that cannot be brought (111, 211, 214).
+    pub(super) fn finish_staging(&mut self, context: &CheckContext, staging: Option<Staging>) -> Result<()> {
+        let Some(mut staging) = staging else { return Ok(()) };
+        self.phase(Phase::Staging);
+        let draws = io::stderr().is_terminal() && context.settings.log_format.value == LogFormat::Text;
+        let ticker = || Ticker::new(draws, PATIENCE);
+        let mut used = Vec::new();
+        let mut shown = Shown { ticker: ticker(), words: String::new(), told: staging.began };
+        while !staging.running.is_over() {
+            self.handover.send_kept();
+            match staging.running.next(WAIT) {
+                // A line takes the place of the one that is being rewritten.
+                Some(StagingEvent::Line(line)) => {
+                    shown.ticker = ticker();
+                    self.console.line(&line);
+                }
+                Some(StagingEvent::Done(_, words, took, file)) => {
+                    used.extend(file);
+                    shown.ticker = ticker();
+                    self.console.row(Status::Ok, FailureFamily::Data.name(), &words, took);
+                }
+                Some(StagingEvent::Failed(_, failure)) => return Err(stage::error_of(failure)),
+                Some(StagingEvent::Died) => return Err(stage::died()),
+                Some(event) => self.progress(&staging, &event, &mut shown),
+                None => {}
+            }
+            let words = &shown.words;
+            if !words.is_empty() {
+                let console = &mut self.console;
+                shown.ticker.tick(|| words.clone(), &mut |line| console.line(line));
+            }
+        }
+        stage::keep(used);
+        Ok(())
+    }
+
+    fn progress(&self, staging: &Staging, event: &StagingEvent, shown: &mut Shown) {
+        let target = |number: usize| staging.targets.get(number).map_or("", String::as_str);
+        match event {
+            StagingEvent::Progress(number, progress) => {
+                shown.words = stage::progress_words(target(*number), *progress, staging.began.elapsed());
+                if shown.told.elapsed() >= TOLD {
+                    shown.told = Instant::now();
+                    self.handover.send(&Message::Staged(StagedBytes { done: progress.done, all: progress.all }));
+                }
+            }
+            StagingEvent::Waits(host, doing) => {
+                shown.words = stage::wait_words(&staging.targets.join(", "), host, doing);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a start keeps for the history of its job: which attempt it is, and how long each phase took.
+
+use crate::deps::FrozenPackages;
+use crate::job_history::HistoryFile;
+use history::{Sum, Versions, rounded};
+use protocol::handover::Phase;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// The history of a start.
+pub(super) struct StartHistory {
+    /// The file.
+    pub file: HistoryFile,
+    /// The identity of this attempt.
+    pub id: String,
+    /// When the attempt began, in seconds since 1970.
+    pub began: f64,
+    /// What the last attempt before this one was made of.
+    pub before: Option<Versions>,
+    /// The sum of the attempts so far, this one included.
+    pub sum: Option<Sum>,
+    /// A digest of the requirement files.
+    pub requirements: Option<String>,
+    /// The packages that the workload's Python can import.
+    pub packages: Option<FrozenPackages>,
+    /// The directory in which the list of the packages waits for a first checkpoint.
+    pub list_waits_in: Option<PathBuf>,
+}
+
+/// The phases of a preparation so far.
+pub(super) struct PhaseTimes {
+    /// The present phase, and when it began.
+    now: (Phase, Instant),
+    /// Seconds of each phase before it.
+    took: BTreeMap<String, f64>,
+}
+
+impl PhaseTimes {
+    /// Begins with the first phase.
+    pub(super) fn begin(since: Instant) -> Self {
+        PhaseTimes { now: (Phase::Configuring, since), took: BTreeMap::new() }
+    }
+
+    /// Takes note of the next phase.
+    pub(super) fn enter(&mut self, phase: Phase) {
+        let now = Instant::now();
+        let (before, since) = std::mem::replace(&mut self.now, (phase, now));
+        *self.took.entry(before.word().to_owned()).or_default() += now.duration_since(since).as_secs_f64();
+    }
+
+    /// Returns the seconds of all phases, each rounded.
+    pub(super) fn all(mut self) -> BTreeMap<String, f64> {
+        self.enter(Phase::Running);
+        self.took.values_mut().for_each(|time| *time = rounded(*time));
+        self.took.retain(|_, time| *time > 0.0);
+        self.took
+    }
+}

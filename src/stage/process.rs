@@ -1,0 +1,133 @@
+//! Runs the requests in a process that can be killed, beside the other steps of a start: its parent is PID 1, so a stop ends it with all
+//! others, and it ends by itself when nobody reads its answers any more.
+
+use super::event::{StagingEvent, StagingFailure};
+use super::words;
+use ::stage::{StageEvent, StageRequest};
+use signal_hook::flag;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use sys::killable_call::{self, AnswerPipe, KillableCall};
+
+/// The shortest time between two signs of progress.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// The process. Dropping this value ends it.
+pub(crate) struct RunningStage {
+    call: KillableCall,
+    left: usize,
+}
+
+impl RunningStage {
+    /// Starts the process for these requests.
+    ///
+    /// # Errors
+    /// EAGAIN (a limit of processes), ENOMEM, EMFILE.
+    pub(crate) fn start(requests: Vec<StageRequest>) -> nix::Result<Self> {
+        let left = requests.len();
+        let call = KillableCall::start(move |mut pipe| {
+            sys::process::name_self(c"trainit-stage");
+            let stop = StopFlags::register();
+            requests.iter().enumerate().all(|(number, request)| one(number, request, &mut pipe, &stop))
+        })?;
+        Ok(RunningStage { call, left })
+    }
+
+    /// Returns whether every request has its answer.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Returns the next event; `None` if there was none in this time.
+    pub(crate) fn next(&mut self, wait: Duration) -> Option<StagingEvent> {
+        let until = Instant::now() + wait;
+        loop {
+            if let Some(body) = self.call.body() {
+                let Ok(event) = serde_json::from_slice(&body) else { continue };
+                match event {
+                    StagingEvent::Done(..) => self.left -= 1,
+                    StagingEvent::Failed(..) => self.left = 0,
+                    _ => {}
+                }
+                return Some(event);
+            }
+            if self.is_over() || Instant::now() > until {
+                return None;
+            }
+            let ready = killable_call::wait(&[self.call.fd()], until);
+            if ready.contains(&true) && !self.call.receive() {
+                self.left = 0;
+                return Some(StagingEvent::Died);
+            }
+        }
+    }
+}
+
+impl Drop for RunningStage {
+    fn drop(&mut self) {
+        if self.left > 0 {
+            self.call.kill();
+        }
+    }
+}
+
+/// What a signal does: a process that holds a lease gives it back first, so that the next start need not wait until it is stale.
+struct StopFlags {
+    /// Whether a signal ends the process at once.
+    at_once: Arc<AtomicBool>,
+    /// Whether a signal came.
+    asked: Arc<AtomicBool>,
+}
+
+impl StopFlags {
+    fn register() -> Self {
+        let flags = StopFlags { at_once: Arc::new(AtomicBool::new(true)), asked: Arc::default() };
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+            // Without a handler the signal ends the process, and the lease goes stale.
+            let _ = flag::register_conditional_default(signal, Arc::clone(&flags.at_once));
+            let _ = flag::register(signal, Arc::clone(&flags.asked));
+        }
+        flags
+    }
+}
+
+/// Runs one request, and returns whether the next one follows.
+fn one(number: usize, request: &StageRequest, pipe: &mut AnswerPipe, stop: &StopFlags) -> bool {
+    let (began, mut last) = (Instant::now(), None::<Instant>);
+    let done = {
+        let mut tell = |event: StageEvent| {
+            // Who waits holds nothing.
+            stop.at_once.store(matches!(event, StageEvent::Waits(..)), Ordering::Relaxed);
+            if pipe.is_unread() || stop.asked.load(Ordering::Relaxed) {
+                return false;
+            }
+            let is_due = last.is_none_or(|last| last.elapsed() >= BEAT);
+            let event = match event {
+                StageEvent::Line(line) => StagingEvent::Line(line),
+                // A reader that is busy with other things need not know all of these.
+                StageEvent::Waits(..) | StageEvent::Progress(_) if !is_due || !pipe.has_room() => return true,
+                StageEvent::Waits(host, doing) => StagingEvent::Waits(host, doing),
+                StageEvent::Progress(progress) => StagingEvent::Progress(number, progress),
+            };
+            last = Some(Instant::now());
+            say(pipe, &event)
+        };
+        ::stage::stage(request, &mut tell)
+    };
+    stop.at_once.store(true, Ordering::Relaxed);
+    match done {
+        Ok(staged) => {
+            let words = words::row_words(request, &staged.stamp, staged.how);
+            say(pipe, &StagingEvent::Done(number, words, began.elapsed(), staged.used))
+        }
+        Err(error) => {
+            say(pipe, &StagingEvent::Failed(number, StagingFailure::of(&error, request)));
+            false
+        }
+    }
+}
+
+fn say(pipe: &mut AnswerPipe, event: &StagingEvent) -> bool {
+    serde_json::to_vec(event).is_ok_and(|body| pipe.say(&body))
+}

@@ -1,0 +1,101 @@
+//! The words about data that is brought: rows, progress, errors.
+
+use super::event::StagingFailure;
+use crate::error::{Error, ErrorKind};
+use ::stage::{How, Progress, StageError, StageRequest, Stamp};
+use nix::errno::Errno;
+use protocol::exit_code::FailureFamily;
+use std::time::Duration;
+
+/// Describes data that is there: `/data: s3://b/x/, 1281 files, 138 GiB, as of 3 h ago: unchanged`.
+pub(crate) fn row_words(request: &StageRequest, stamp: &Stamp, how: How) -> String {
+    let how = match how {
+        How::Unchanged => "unchanged",
+        How::Same => "the source holds the same",
+        How::Awaited => "brought by another start",
+        How::Brought => "brought",
+    };
+    let age = if how == "unchanged" { age_words(stamp) } else { String::new() };
+    format!("{}: {}{age}: {how}", text::path(&request.target), described(stamp))
+}
+
+/// Describes how old data is.
+pub(crate) fn age_words(stamp: &Stamp) -> String {
+    format!(", as of {} ago", text::seconds(stamp.age()))
+}
+
+fn described(stamp: &Stamp) -> String {
+    let totals = stamp.totals;
+    format!("{}, {}, {}", text::line(&stamp.source), text::count(totals.files, "file"), text::size(totals.bytes))
+}
+
+/// Describes the progress: `staging /data: 61 GiB of 138 GiB, 1.1 GiB/s, 70 s left`.
+pub(crate) fn progress_words(target: &str, progress: Progress, worked: Duration) -> String {
+    let Progress { done, all, brought } = progress;
+    if all == 0 {
+        return format!("staging {target}");
+    }
+    let rate = brought as f64 / worked.as_secs_f64().max(0.001);
+    let sizes = format!("staging {target}: {} of {}", text::size(done.min(all)), text::size(all));
+    if rate < 1.0 {
+        return sizes;
+    }
+    let left = Duration::from_secs_f64(all.saturating_sub(done) as f64 / rate);
+    format!("{sizes}, {}/s, {} left", text::size(rate as u64), text::seconds(left))
+}
+
+/// Describes a wait for another start.
+pub(crate) fn wait_words(target: &str, host: &str, doing: &str) -> String {
+    let name = if host.is_empty() { "another start" } else { host };
+    let doing = if doing.is_empty() { String::new() } else { format!(" ({doing})") };
+    format!("waiting for {name}, which stages {target} for all{doing}")
+}
+
+/// Makes the error of a start whose data could not be brought.
+pub(crate) fn error_of(failure: StagingFailure) -> Error {
+    let kind = match (failure.skew, failure.may_pass) {
+        (Some(_), _) => ErrorKind::Transient(FailureFamily::Host),
+        (None, true) => ErrorKind::Transient(FailureFamily::Data),
+        (None, false) => ErrorKind::Permanent(FailureFamily::Data),
+    };
+    let error = Error::new(kind, failure.what);
+    let error = failure.because.into_iter().fold(error, Error::because);
+    failure.hints.into_iter().fold(error, Error::hint)
+}
+
+/// Makes the error of what the crate says.
+pub(crate) fn error_of_crate(error: &StageError, request: &StageRequest) -> Error {
+    error_of(StagingFailure::of(error, request))
+}
+
+/// Makes the error of a process that ended without an answer.
+pub(crate) fn died() -> Error {
+    Error::new(ErrorKind::Transient(FailureFamily::Data), "the process that brings data ended without a word")
+        .because("it was killed from outside, perhaps because memory ran out")
+        .hint("a larger memory limit, or a smaller stage.parallel")
+}
+
+/// Makes the error of a process that cannot be started.
+pub(crate) fn not_started(errno: Errno) -> Error {
+    Error::new(ErrorKind::Transient(FailureFamily::Host), "no process can be started to bring data").caused_by(errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_told_with_rate_and_rest() {
+        let progress = Progress { done: 60 << 30, all: 120 << 30, brought: 30 << 30 };
+        let told = progress_words("/data", progress, Duration::from_secs(30));
+        assert_eq!(told, "staging /data: 60 GiB of 120 GiB, 1 GiB/s, 60 s left");
+        assert_eq!(progress_words("/data", Progress::default(), Duration::ZERO), "staging /data");
+    }
+
+    #[test]
+    fn the_family_of_a_failure_follows_from_what_helps() {
+        let exit =
+            |may_pass, skew| error_of(StagingFailure { may_pass, skew, ..StagingFailure::default() }).exit().code();
+        assert_eq!([exit(false, None), exit(true, None), exit(false, Some(900))], [111, 211, 214]);
+    }
+}

@@ -56,7 +56,7 @@ fn a_second_start_that_crashes_or_hangs_is_not_ready() {
         return;
     }
     let ended = of_job(&Rehearsal::new(UP).watched(), &["crashes"]);
-    assert_told(&ended, 1, &["and it ended by itself after ", "with exit code 9", "not ready: resume"]);
+    assert_told(&ended, 1, &["and it ended by itself ", ", with exit code 9", "not ready: resume"]);
     let ended = of_job(&Rehearsal::new(UP).watched().set("stop.grace=3s"), &["hangs"]);
     assert_told(&ended, 1, &["and it was killed: still there ", "not ready: resume"]);
 }

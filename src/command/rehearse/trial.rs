@@ -8,6 +8,7 @@ use crate::config::ConfigOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::program;
 use checkpoint::Checkpoint;
+use protocol::exit_code::{Exit, FailureFamily};
 use protocol::handover::Phase;
 use protocol::state_file::StateRecord;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,17 @@ pub(super) struct Trial {
     pub broken_off: bool,
     /// The steps that the job's output named.
     pub named: NamedSteps,
+}
+
+impl Trial {
+    /// Returns the exit code by which trainit refuses a start, where the start ended with such a code.
+    pub(super) fn refusal(&self) -> Option<Exit> {
+        let of_a_start =
+            [Exit::Usage, Exit::Internal, Exit::Config, Exit::PrepareTimeout, Exit::NotExecutable, Exit::NotFound];
+        let of_a_check =
+            FailureFamily::ALL.into_iter().flat_map(|family| [Exit::Permanent(family), Exit::Transient(family)]);
+        of_a_start.into_iter().chain(of_a_check).find(|exit| exit.code() == self.code)
+    }
 }
 
 /// The stop of a rehearsal.

@@ -5,7 +5,7 @@ use super::facts::{RehearsalExpectation, RehearsalFacts};
 use super::resume_row;
 use super::trial::{RehearsedCheckpoint, Trial, TrialStop};
 use crate::check::Status;
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::Exit;
 use std::time::Duration;
 use sys::Signal;
 
@@ -38,7 +38,7 @@ pub(super) fn judge(wanted: &RehearsalExpectation, trial: &Trial, found: &Rehear
         _ if trial.broken_off || found.broken_off => {
             ("broken off: nothing is known".to_owned(), Exit::Signal(Signal::INT.number()))
         }
-        None => ("not ready: it does not start, or does nothing".to_owned(), refused(trial.code)),
+        None => ("not ready: it does not start, or does nothing".to_owned(), trial.refusal().unwrap_or(Exit::Failure)),
         Some(_) if failed.is_empty() && !open.is_empty() => {
             (format!("cannot tell whether it is ready: {}", open.join(", ")), Exit::Failure)
         }
@@ -48,24 +48,12 @@ pub(super) fn judge(wanted: &RehearsalExpectation, trial: &Trial, found: &Rehear
     Verdict { rows, words, exit }
 }
 
-/// Returns the exit code of a refused start, so that its reader knows the reason.
-fn refused(code: u8) -> Exit {
-    refusal(code).unwrap_or(Exit::Failure)
-}
-
-fn refusal(code: u8) -> Option<Exit> {
-    let of_a_start =
-        [Exit::Usage, Exit::Internal, Exit::Config, Exit::PrepareTimeout, Exit::NotExecutable, Exit::NotFound];
-    let families = FailureFamily::ALL.into_iter().flat_map(|family| [Exit::Permanent(family), Exit::Transient(family)]);
-    of_a_start.into_iter().chain(families).find(|exit| exit.code() == code)
-}
-
 fn start(trial: &Trial) -> VerdictRow {
     match trial.prepared {
         Some(prepared) => {
             VerdictRow::new(Status::Ok, "start", format!("the workload ran after {}", text::seconds(prepared)))
         }
-        None if refusal(trial.code).is_none() && !trial.broken_off => {
+        None if trial.refusal().is_none() && !trial.broken_off => {
             let what = format!("it ended with exit code {} before it was seen to run", trial.code);
             VerdictRow::new(Status::Fail, "start", what).hint("a training takes longer: is it this command?")
         }

@@ -59,7 +59,9 @@ fn failed(first: &Trial, second: &SecondStart) -> Option<String> {
     let ran = text::seconds(trial.ran);
     match (&trial.stop, trial.prepared) {
         (Some(_), None) => Some("was not seen to run in time: its preparation hangs".into()),
-        (None, None) => Some(format!("ended with exit code {} before it was seen to run", trial.code)),
+        (None, None) if trial.refusal().is_some() => Some(format!("was refused with exit code {}", trial.code)),
+        // Between two looks at the state. A code that no refusal has is the workload's.
+        (None, None) => Some(format!("ended by itself at once, with exit code {}", trial.code)),
         (None, Some(_)) if trial.code != 0 => {
             Some(format!("ended by itself after {ran}, with exit code {}", trial.code))
         }
@@ -278,6 +280,8 @@ mod tests {
         assert_eq!(kind(&[], &with(Trial { code: 137, ..trial(10, &[61]) })), 'n');
         assert_eq!(kind(&[], &with(Trial { code: 3, ..trial(10, &[61]) })), 'n');
         assert_eq!(kind(&[], &with(Trial { prepared: None, ..trial(0, &[]) })), 'n');
-        assert_eq!(kind(&[], &with(Trial { prepared: None, stop: None, code: 111, ..trial(0, &[]) })), 'n');
+        let unseen = |code| failed(&trial(20, &[]), &with(Trial { prepared: None, ..ended(code) })).unwrap();
+        assert_eq!(unseen(111), "was refused with exit code 111");
+        assert_eq!(unseen(9), "ended by itself at once, with exit code 9");
     }
 }

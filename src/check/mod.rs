@@ -1,6 +1,6 @@
 //! Checks: conditions that must hold before the workload may start. A check is one `Step` in the file of its family; the families are the
 //! rows of `table`. The runner gives every task that can hang a process that can be killed, and a deadline. This module uses `config`,
-//! `engine`, `git`, `gpu`, `identity`, `show` and `sys`, and nothing of modes, dependencies or PID 1.
+//! `engine`, `git`, `gpu`, `identity`, `stage` and `sys`, and nothing of modes, dependencies or PID 1.
 
 mod code;
 mod data;
@@ -51,6 +51,8 @@ use crate::config::{EnvValue, Loaded, Settings, Severity, secret};
 use crate::engine::{self, HostFacts, Platform, TypedStart};
 use crate::error::Result;
 use crate::identity::{self, Assumed, Entered, LeftOutQuestion, UserDestination};
+use crate::stage::{self, StageContext};
+use ::stage::StageRequest;
 use protocol::exit_code::FailureFamily;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -169,6 +171,16 @@ impl CheckContext {
         secret::add_all(mode_env, &self.mounts, &mut self.environment)?;
         secret::add_all(&self.settings.env.value, &self.mounts, &mut self.environment)?;
         Ok(secret::add_linuxservers(&self.mounts, &mut self.environment))
+    }
+
+    /// Returns a request for each path of `data` that is brought before the workload starts.
+    pub(crate) fn stage_requests(&self) -> Vec<StageRequest> {
+        stage::requests(StageContext {
+            settings: &self.settings,
+            environment: &self.environment,
+            workdir: &self.workdir,
+            host_facts: &self.host_facts(),
+        })
     }
 
     /// Returns the facts that are looked up once.

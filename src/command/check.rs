@@ -8,7 +8,6 @@ use crate::identity::Entered;
 use crate::mode::Plan;
 use crate::prepare::{self, Foreseen};
 use crate::report::{self, Console, Form, Report};
-use crate::stage::{self, StageContext};
 use ::stage::StageRequest;
 use protocol::exit_code::{Exit, FailureFamily, TABLE};
 use std::collections::BTreeMap;
@@ -120,15 +119,8 @@ fn settle(scene: &mut CheckContext, mode_env: &BTreeMap<String, EnvValue>) -> Re
 
 /// Leaves out the paths whose data only a start brings; returns a line for each.
 fn leave_out_unbrought(scene: &mut CheckContext) -> Vec<String> {
-    let host_facts = scene.host_facts();
-    let context = StageContext {
-        settings: &scene.settings,
-        environment: &scene.environment,
-        workdir: &scene.workdir,
-        host_facts: &host_facts,
-    };
     let missing: Vec<_> =
-        stage::requests(context).into_iter().filter(|request| ::stage::look(request).is_none()).collect();
+        scene.stage_requests().into_iter().filter(|request| ::stage::look(request).is_none()).collect();
     let workdir = scene.workdir.clone();
     let is_missing = |path: &Path| missing.iter().any(|request| request.target == workdir.join(path));
     scene.settings.data.value.retain(|path| path.from.is_none() || !is_missing(&path.path));

@@ -6,7 +6,7 @@ use crate::code::{self, BroughtCode};
 use crate::config::LogFormat;
 use crate::error::{Error, Result};
 use crate::report::Console;
-use crate::stage::{self, RunningStage, StageContext, StagingEvent};
+use crate::stage::{self, RunningStage, StagingEvent};
 use crate::ticker::Ticker;
 use ::stage::{Kept, StageRequest};
 use protocol::exit_code::{Exit, FailureFamily};
@@ -159,13 +159,7 @@ fn context(asked: &CommandInput) -> Result<CheckContext> {
 
 /// Returns the requests for these paths, or for all.
 fn chosen(context: &CheckContext, paths: &[PathBuf]) -> Result<Vec<StageRequest>> {
-    let host_facts = context.host_facts();
-    let all = stage::requests(StageContext {
-        settings: &context.settings,
-        environment: &context.environment,
-        workdir: &context.workdir,
-        host_facts: &host_facts,
-    });
+    let all = context.stage_requests();
     let is_known = |path: &PathBuf| all.iter().any(|request| request.target == context.workdir.join(path));
     if let Some(stranger) = paths.iter().find(|path| !is_known(path)) {
         let what = format!("{} is no path of `data` with from=", text::path(stranger));

@@ -85,6 +85,31 @@ impl Preparation {
         run_dir: Option<&Path>,
         grace: Option<Duration>,
     ) -> Result<Resuming> {
+        let changes = self.make_fit(context, plan)?;
+        self.phase(Phase::Starting);
+        let resumed = self.find_resume(context, plan)?;
+        // Words that make a trainer resume mean nothing to a shell or a server.
+        let more = if plan.kind == WorkloadKind::Train { resumed.arguments.as_slice() } else { &[] };
+        let command = [&plan.command, more].concat();
+        let outputs = Outputs {
+            plan,
+            attempt: self.attempt,
+            run_dir,
+            changes,
+            resumed: &resumed,
+            provenance: check::provenance(&self.findings),
+            grace,
+        };
+        let mut environment = outputs.add_to(context.environment.clone());
+        let wanted = ServerWanted { plan, request: request(context, plan), run_dir, grace };
+        let command = self.fill_environment(context, &wanted, command, &mut environment)?;
+        self.greet(context, &wanted.request, plan, &environment);
+        host::raise_limits(&context.settings);
+        Ok(Resuming { workload: PreparedWorkload { command, environment }, resumed })
+    }
+
+    /// Brings data, checks and installs; returns what the installation changed.
+    fn make_fit(&mut self, context: &mut CheckContext, plan: &Plan) -> Result<Vec<(OsString, OsString)>> {
         self.judge_code(plan.kind)?;
         cluster::restartable(self.world.as_ref(), context, &plan.command)?;
         context.add_secrets(&plan.env)?.iter().for_each(|line| self.console.line(line));
@@ -101,35 +126,28 @@ impl Preparation {
             self.finish_staging(context, staging)?;
             self.check_staged(context)?;
         }
-        self.phase(Phase::Starting);
-        let resumed = self.find_resume(context, plan)?;
-        // Words that make a trainer resume mean nothing to a shell or a server.
-        let more = if plan.kind == WorkloadKind::Train { resumed.arguments.as_slice() } else { &[] };
-        let command = [&plan.command, more].concat();
-        let outputs = Outputs {
-            plan,
-            attempt: self.attempt,
-            run_dir,
-            changes,
-            resumed: &resumed,
-            provenance: check::provenance(&self.findings),
-            grace,
-        };
-        let mut environment = outputs.add_to(context.environment.clone());
-        let cluster = Cluster::new(self.world.as_ref(), context, &environment, &command);
-        cluster.add_to(&mut environment);
+        Ok(changes)
+    }
+
+    /// Adds the cluster's, the login's and the server's variables, and runs the hooks before the start. Returns the workload's command.
+    fn fill_environment(
+        &mut self,
+        context: &CheckContext,
+        wanted: &ServerWanted<'_>,
+        command: Vec<OsString>,
+        environment: &mut Environment,
+    ) -> Result<Vec<OsString>> {
+        let cluster = Cluster::new(self.world.as_ref(), context, environment, &command);
+        cluster.add_to(environment);
         cluster.tell(&mut self.console);
         self.world_words = cluster.words();
-        host::share_cpus(context, &mut environment).iter().for_each(|line| self.console.line(line));
-        self.hook(HookStage::BeforeStart, &context.settings, &command, &mut environment)?;
-        outputs::unset_named(&mut environment);
-        let wanted = ServerWanted { plan, request: request(context, plan), run_dir, grace };
-        login::log_in(plan, context.user.as_ref().map(|user| &user.identity), &mut environment);
-        let command = self.set_up_server(context, &wanted, command, &mut environment)?;
-        login_shells::keep_path(context, plan, run_dir, &mut environment);
-        self.greet(context, &wanted.request, plan, &environment);
-        host::raise_limits(&context.settings);
-        Ok(Resuming { workload: PreparedWorkload { command, environment }, resumed })
+        host::share_cpus(context, environment).iter().for_each(|line| self.console.line(line));
+        self.hook(HookStage::BeforeStart, &context.settings, &command, environment)?;
+        outputs::unset_named(environment);
+        login::log_in(wanted.plan, context.user.as_ref().map(|user| &user.identity), environment);
+        let command = self.set_up_server(context, wanted, command, environment)?;
+        login_shells::keep_path(context, wanted.plan, wanted.run_dir, environment);
+        Ok(command)
     }
 
     /// Looks whether the command can start at all, while the other nodes can still be told; a start alone learns it from execve(2).

@@ -4,7 +4,7 @@ use super::preparation::Preparation;
 use crate::check::{CheckContext, Status};
 use crate::config::LogFormat;
 use crate::error::Result;
-use crate::stage::{self, RunningStage, StageContext, StagingEvent};
+use crate::stage::{self, RunningStage, StagingEvent};
 use crate::ticker::Ticker;
 use protocol::exit_code::FailureFamily;
 use protocol::handover::{Message, Phase, StagedBytes};
@@ -44,13 +44,7 @@ impl Preparation {
         if context.settings.data.iter().all(|path| path.from.is_none()) {
             return Ok(None);
         }
-        let host_facts = context.host_facts();
-        let requests = stage::requests(StageContext {
-            settings: &context.settings,
-            environment: &context.environment,
-            workdir: &context.workdir,
-            host_facts: &host_facts,
-        });
+        let requests = context.stage_requests();
         let targets = requests.iter().map(|request| text::path(&request.target)).collect();
         let running = RunningStage::start(requests).map_err(stage::not_started)?;
         Ok(Some(Staging { running, targets, began: Instant::now() }))

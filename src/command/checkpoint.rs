@@ -73,7 +73,7 @@ fn may_save(record: &StateRecord, waits: bool, mirrored: bool) -> Result<()> {
     if mirrored && record.mirror.is_none() {
         return Err(Error::config("this process uploads to no mirror").hint("checkpoint.mirror: s3://BUCKET/runs/NAME"));
     }
-    if !matches!(record.phase, Phase::Running | Phase::Checkpointing) {
+    if !record.phase.is_up() {
         return Err(failure(format!("nothing runs that could save: {}", record.phase.word())));
     }
     Ok(())

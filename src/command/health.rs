@@ -13,7 +13,7 @@ use supervisor::state_dir::{self, FoundState, unix_now};
 pub(super) fn run(instance: Option<&Path>, live: bool) -> CommandOutput {
     match found(instance) {
         FoundState::One(_, record) => {
-            let asked = record.service.as_ref().filter(|_| !live && is_up(&record));
+            let asked = record.service.as_ref().filter(|_| !live && record.phase.is_up());
             judge(
                 &record,
                 state_dir::is_alive(record.supervisor),
@@ -46,13 +46,9 @@ fn found(instance: Option<&Path>) -> FoundState {
     }
 }
 
-fn is_up(record: &StateRecord) -> bool {
-    matches!(record.phase, Phase::Running | Phase::Checkpointing)
-}
-
 /// Judges a state; `silent` is the reason why the workload's service does not answer.
 fn judge(record: &StateRecord, supervised: bool, live: bool, silent: Option<String>) -> CommandOutput {
-    let ready = is_up(record) && silent.is_none();
+    let ready = record.phase.is_up() && silent.is_none();
     // A workload that hung was ended before the hold.
     let hangs = record.hung && record.phase != Phase::Holding;
     let healthy = supervised && !hangs && (live || ready);
@@ -80,21 +76,25 @@ mod tests {
         judge(&StateRecord { phase, ..StateRecord::default() }, supervised, live, None).exit.code()
     }
 
+    /// Every phase in which the workload does not run.
+    const NOT_RUNNING: [Phase; 12] = [
+        Phase::Configuring,
+        Phase::Staging,
+        Phase::Hooks,
+        Phase::Checking,
+        Phase::Installing,
+        Phase::Restoring,
+        Phase::Starting,
+        Phase::Waiting,
+        Phase::Stopping,
+        Phase::Mirroring,
+        Phase::Holding,
+        Phase::Ended,
+    ];
+
     #[test]
     fn ready_means_that_the_workload_runs() {
-        for phase in [
-            Phase::Configuring,
-            Phase::Hooks,
-            Phase::Checking,
-            Phase::Installing,
-            Phase::Staging,
-            Phase::Starting,
-            Phase::Restoring,
-            Phase::Stopping,
-            Phase::Mirroring,
-            Phase::Holding,
-            Phase::Ended,
-        ] {
+        for phase in NOT_RUNNING {
             assert_eq!(code(phase, true, false), 1, "{phase:?}");
         }
         assert_eq!((code(Phase::Running, true, false), code(Phase::Checkpointing, true, false)), (0, 0));
@@ -114,15 +114,7 @@ mod tests {
 
     #[test]
     fn live_is_every_phase_while_the_supervisor_is_there() {
-        for phase in [
-            Phase::Configuring,
-            Phase::Hooks,
-            Phase::Checking,
-            Phase::Installing,
-            Phase::Staging,
-            Phase::Stopping,
-            Phase::Holding,
-        ] {
+        for phase in NOT_RUNNING {
             assert_eq!(code(phase, true, true), 0, "{phase:?}");
         }
         assert_eq!(code(Phase::Running, false, true), 1);

@@ -58,6 +58,11 @@ impl Phase {
         }
     }
 
+    /// Returns whether the workload runs and no stop was asked for.
+    pub const fn is_up(self) -> bool {
+        matches!(self, Phase::Running | Phase::Checkpointing)
+    }
+
     /// Returns what prepare does in this phase, to end a sentence with: `killed while installing dependencies`.
     pub const fn activity(self) -> &'static str {
         match self {

@@ -9,7 +9,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::program;
 use checkpoint::Checkpoint;
 use protocol::exit_code::{Exit, FailureFamily};
-use protocol::handover::Phase;
 use protocol::state_file::StateRecord;
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -258,7 +257,7 @@ impl TrialJob {
     }
 
     fn runs(&mut self) -> bool {
-        self.state().is_some_and(|state| matches!(state.phase, Phase::Running | Phase::Checkpointing))
+        self.state().is_some_and(|state| state.phase.is_up())
     }
 
     /// Returns whether a process of the workload handles SIGTERM.

@@ -62,3 +62,17 @@ impl Settings {
         self.tree().get(key.path)?.as_map()?.get(name).map(|node| &node.origin)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_of_a_key_is_masked_only_where_it_may_be_a_secret_by_mistake() {
+        let is_masked =
+            |key: &&Key| text::is_secret(key.path) || key.variable().is_some_and(|name| text::is_secret(&name));
+        let masked: Vec<_> = KEYS.iter().filter(is_masked).map(|key| key.path).collect();
+        // It names a file, but a key is pasted where its path was wanted.
+        assert_eq!(masked, ["code.ssh_key"]);
+    }
+}

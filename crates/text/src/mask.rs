@@ -484,6 +484,7 @@ mod tests {
             "docker run -p8080:80 -p 8888:8888 --user 1000:1000 -path x -print -pthread -pix_fmt yuv420p",
             "PWD=/work OLDPWD=/x SSH_AUTH_SOCK=/x XAUTHORITY=/y COMPASS=1 --bypass 3",
             "env.HF_TOKEN: /run/secrets/hf cannot be read as 1000:1000",
+            "TRAINIT_JUPYTER_AUTH=proxy jupyter.auth: proxy --set jupyter.auth=none",
             "invalid token: expected a number",
             "hf_checkpoints hf_transfer npm_config_cache sk-learn pypi-server task-123456789abcdef ASIAPACIFIC",
             "a@b host:8080/a@b git@github.com:o/r.git /data:ro,contains=a/+b/",

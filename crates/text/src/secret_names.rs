@@ -40,8 +40,8 @@ const PLAIN_KEYS: [&str; 22] = [
 /// First words of options that take no value, whatever they end with.
 const SWITCHES: [&str; 6] = ["NO", "DISABLE", "ENABLE", "SKIP", "WITHOUT", "ASK"];
 
-/// Shell variables that end like a secret.
-const PLAIN_NAMES: [&str; 2] = ["PWD", "OLDPWD"];
+/// Shell variables and a key of the configuration that end like a secret. The key takes a word of a fixed list.
+const PLAIN_NAMES: [&str; 4] = ["PWD", "OLDPWD", "TRAINIT_JUPYTER_AUTH", "jupyter.auth"];
 
 /// Parameters whose values give access to the target of a URL, besides those with a secret's name.
 const SIGNATURES: [&str; 4] = ["sig", "signature", "x-amz-signature", "x-goog-signature"];

@@ -1,13 +1,20 @@
 //! The history of the job: writes the end of an attempt, and lines that have waited for a first checkpoint.
 
 use crate::job_history::{self, HistoryFile, WriteOutcome};
+use crate::mirror::{CarriedStore, MirroredHistory};
 use history::{EndEntry, Entry, Reason, SavedAt};
 use protocol::errno;
 use protocol::exit_code::Exit;
 use protocol::handover::{AttemptEnd, HistoryPolicy, Message, Policy};
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
 use supervisor::HelperArgs;
 use sys::Signal;
+
+/// How long the copy in the mirror may take: PID 1 gives this helper half a second more (`supervisor::helpers`).
+const IN_A_STOP: Duration = Duration::from_millis(1500);
+const IN_TIME: Duration = Duration::from_millis(9500);
 
 /// The exit code of a death by SIGKILL.
 const KILLED: u8 = 128 + Signal::KILL.number();
@@ -24,6 +31,26 @@ pub(super) fn write_end(task: &HelperArgs<'_>, waiting: &str, end: &AttemptEnd) 
         let sum = job_history::sum(&bytes, end.at).unwrap_or_default();
         task.handover.send(&Message::Note(job_history::sum_line(&sum)));
     }
+    mirror(task, if end.stopped_by.is_some() { IN_A_STOP } else { IN_TIME });
+}
+
+/// Keeps a copy of the history in the mirror, where the next start finds it on any node.
+fn mirror(task: &HelperArgs<'_>, within: Duration) {
+    let (Some(policy), Some(mut history)) = (task.policy.mirror.clone(), MirroredHistory::of(task.policy)) else {
+        return;
+    };
+    let (sender, kept) = mpsc::channel();
+    // What carries the bytes ends with this process.
+    std::thread::spawn(move || {
+        let store = CarriedStore::start(&policy, std::iter::empty()).map_err(|failure| text::masked(&failure.text));
+        sender.send(store.and_then(|mut store| history.keep(&mut store)))
+    });
+    let why = match kept.recv_timeout(within) {
+        Ok(Ok(())) => return,
+        Ok(Err(why)) => why,
+        Err(_) => format!("no answer within {}", protocol::units::seconds(within)),
+    };
+    task.handover.send(&Message::Note(format!("the end of this attempt is not in the mirror's history: {why}")));
 }
 
 /// Writes lines that have waited.

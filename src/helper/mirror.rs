@@ -8,6 +8,7 @@ mod queue;
 
 use self::desk::Desk;
 use self::queue::Queue;
+use crate::mirror::MirroredHistory;
 use checkpoint::{Checkpoint, FamilyChoice, Pattern, WatchEnd};
 use protocol::handover::{HandoverWriter, Message};
 use std::os::fd::AsFd;
@@ -24,7 +25,8 @@ pub(super) fn run(task: &HelperArgs<'_>) {
     let queue = Queue::default();
     let (dir, grace) = (Path::new(&watched.dir), task.policy.stop.grace);
     std::thread::scope(|scope| {
-        scope.spawn(|| Desk::new(policy, dir, grace, HandoverWriter::to(pipe)).work(&queue));
+        let history = MirroredHistory::of(task.policy);
+        scope.spawn(|| Desk::new(policy, dir, grace, HandoverWriter::to(pipe)).with_history(history).work(&queue));
         if let Err(error) = watch(task, dir, &watched.family, watched.pattern.as_deref(), &queue) {
             let why = protocol::errno::words_of(&error);
             task.handover.send(&Message::Note(format!(

@@ -6,6 +6,7 @@ use crate::job_history::file::WriteOutcome::{Waits, Written};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -111,19 +112,51 @@ impl HistoryFile {
         Ok(Written)
     }
 
+    /// Adds what another history of the same job has more; `id` names the attempt that does so.
+    ///
+    /// # Errors
+    /// The error of the file system; in words, if something there is not what it should be.
+    pub(crate) fn join(&self, id: &str, other: &[u8]) -> io::Result<WriteOutcome> {
+        if self.waits && self.has_to_wait()? {
+            return Ok(Waits);
+        }
+        let own = self.read()?;
+        let Some(both) = history::joined(&own, other) else { return Ok(Written) };
+        let directory = self.provide_directory()?;
+        if self.rewrite(|own| history::joined(own, other)).is_err() {
+            // Nothing can be replaced here, as in the store of objects: a file for each line that is missing.
+            let known: HashSet<&[u8]> = own.split(|byte| *byte == b'\n').collect();
+            let missing = both.lines().filter(|line| !known.contains(line.as_bytes()));
+            let mut each = missing.enumerate();
+            each.try_for_each(|(n, line)| self.write_piece(&directory, &format!("{id}x{n:05}"), line))?;
+        }
+        Ok(Written)
+    }
+
+    /// Returns the lines that are a history's, in about the size that it is shortened to.
+    ///
+    /// # Errors
+    /// The error of the file system; in words, if it is no regular file, or too large.
+    pub(crate) fn sound_lines(&self) -> io::Result<String> {
+        Ok(history::sound_lines(&self.read()?, LIMIT as usize))
+    }
+
     /// Sums up the oldest attempts of a long history; where that does not work, the history stays as it is.
     pub(crate) fn shorten(&self) {
-        let shortened = || -> io::Result<()> {
-            let directory = self.open_directory(self.owners()?.as_owners())?;
-            let file = self.open_to_append(&directory)?;
-            if file.metadata()?.len() <= LIMIT || !directory::lock(&file) || !self.is_named(&directory, &file) {
-                return Ok(());
-            }
-            let bytes = untrusted::read(&directory, self.name(), MOST, Owners::Anyone)?;
-            let Some(short) = history::compacted(&bytes, LIMIT as usize / 2) else { return Ok(()) };
-            self.put(&directory, self.name(), short.as_bytes())
-        };
-        let _ = shortened();
+        if std::fs::metadata(&self.path).is_ok_and(|found| found.len() > LIMIT) {
+            let _ = self.rewrite(|bytes| history::compacted(bytes, LIMIT as usize / 2));
+        }
+    }
+
+    /// Replaces the file, where there is something to replace it with. Other writers wait meanwhile.
+    fn rewrite(&self, new: impl Fn(&[u8]) -> Option<String>) -> io::Result<()> {
+        let directory = self.open_directory(self.owners()?.as_owners())?;
+        let (_file, is_locked) = self.locked(&directory)?;
+        if !is_locked {
+            return Err(io::Error::other("another process holds it"));
+        }
+        let bytes = untrusted::read(&directory, self.name(), MOST, Owners::Anyone)?;
+        new(&bytes).map_or(Ok(()), |text| self.put(&directory, self.name(), text.as_bytes()))
     }
 
     fn name(&self) -> &Path {
@@ -197,21 +230,27 @@ impl HistoryFile {
 
     /// Appends a line under a lock, which keeps it whole on NFS, too, and out of a history that is being shortened.
     fn append_line(&self, directory: &File, line: &str) -> io::Result<()> {
-        let until = Instant::now() + PATIENCE;
-        let mut file = self.open_to_append(directory)?;
-        while Instant::now() < until {
-            match (directory::lock(&file), self.is_named(directory, &file)) {
-                (true, true) => break,
-                (true, false) => file = self.open_to_append(directory)?,
-                (false, _) => std::thread::sleep(LOOK),
-            }
-        }
+        let (mut file, _) = self.locked(directory)?;
         let torn = self.is_torn(directory, &file);
         let text = if torn { format!("\n{line}") } else { line.to_owned() };
         match file.write(text.as_bytes())? {
             whole if whole == text.len() => Ok(()),
             _ => Err(Errno::ENOSPC.into()),
         }
+    }
+
+    /// Opens the file, and locks it if another writer does not hold it for too long; returns whether it is locked.
+    fn locked(&self, directory: &File) -> io::Result<(File, bool)> {
+        let until = Instant::now() + PATIENCE;
+        let mut file = self.open_to_append(directory)?;
+        while Instant::now() < until {
+            match (directory::lock(&file), self.is_named(directory, &file)) {
+                (true, true) => return Ok((file, true)),
+                (true, false) => file = self.open_to_append(directory)?,
+                (false, _) => std::thread::sleep(LOOK),
+            }
+        }
+        Ok((file, false))
     }
 
     /// Returns whether the file is still the one of this name: a history is shortened by replacing it.

@@ -32,6 +32,31 @@ impl HistoryFile {
         self.put_beside(Path::new(&list_name(hash)), list.as_bytes())
     }
 
+    /// Returns the names of the lists that are kept.
+    pub(crate) fn lists(&self) -> Vec<String> {
+        let names = self.path.parent().map(waiting).unwrap_or_default();
+        names.into_iter().filter_map(|name| name.to_str().map(str::to_owned)).collect()
+    }
+
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// The error of the file system.
+    pub(crate) fn list(&self, name: &str) -> io::Result<Vec<u8>> {
+        let directory = File::open(self.path.parent().unwrap_or(Path::new(".")))?;
+        untrusted::read(directory, Path::new(name), LIST_MAX, Owners::Anyone)
+    }
+
+    /// Keeps a list that has a name already, if it is one of a list and not there yet.
+    ///
+    /// # Errors
+    /// The error of the file system, also where the history's own directory does not exist.
+    pub(crate) fn keep_named_list(&self, name: &str, list: &str) -> io::Result<()> {
+        let hash = name.strip_prefix(BEGINS).and_then(|rest| rest.strip_suffix(ENDS));
+        let hash = hash.filter(|hash| !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        hash.map_or(Ok(()), |hash| self.keep_list(hash, list))
+    }
+
     /// Moves the lists that wait in a directory to the history. What does not work is left out: a history without a list is whole.
     pub(crate) fn take_waiting_lists(&self, directory: &Path) {
         for name in waiting(directory) {

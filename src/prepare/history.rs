@@ -9,13 +9,14 @@ use crate::config::{HistoryPath, Resume};
 use crate::engine::{is_first_rank, several_nodes};
 use crate::error::{Error, ErrorKind};
 use crate::job_history::{self, HistoryFile, WriteOutcome, let_list_wait};
+use crate::mirror::{CarriedStore, MirroredHistory};
 use crate::mode::Plan;
 use history::{
     Attempt, Attempts, ClosedBy, EndEntry, Entry, ReadyEntry, Reason, ResumedFrom, SavedAt, StartEntry, Sum, Versions,
     rounded,
 };
 use protocol::errno;
-use protocol::handover::{HistoryPolicy, Message, WorkloadKind};
+use protocol::handover::{HistoryPolicy, Message, MirrorPolicy, WorkloadKind};
 use protocol::state_file::{ProcessIdentity, StateRecord};
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -62,9 +63,7 @@ impl Preparation {
         let began = if self.attempt == 1 { unix_now() - self.since.elapsed().as_secs_f64() } else { unix_now() };
         let id = new_id(began);
         let policy = HistoryPolicy { file: file.path.to_str()?.to_owned(), waits: file.waits, id: id.clone() };
-        let began = rounded(began);
-        let (before, sum, requirements, packages, list_waits_in) = (None, None, None, None, None);
-        self.history = Some(StartHistory { file, id, began, before, sum, requirements, packages, list_waits_in });
+        self.history = Some(StartHistory::new(file, id, began));
         Some(policy)
     }
 
@@ -87,7 +86,29 @@ impl Preparation {
         let line = Entry::Start(start.clone()).line();
         let record = self.previous.as_ref();
         let looked = look_at(context, &kept.file, || look(&kept.file, &start, context, record, &line));
+        let waits = looked.waits;
         self.history_written(looked, line);
+        self.history.iter_mut().for_each(|kept| (kept.first, kept.waits) = (Some(start.clone()), waits));
+    }
+
+    /// Takes what a mirror has of earlier attempts, and closes those of them that ended without a word.
+    pub(super) fn fetch_history(&mut self, context: &CheckContext, mirror: &MirrorPolicy, store: &mut CarriedStore) {
+        let Some(kept) = &self.history else { return };
+        let (Some(first), waits) = (kept.first.clone(), kept.waits) else { return };
+        match MirroredHistory::new(&mirror.url, kept.file.clone(), &kept.id).fetch(store) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(why) => {
+                let what =
+                    format!("the history of earlier attempts is not taken from {} (checkpoint.mirror)", mirror.url);
+                return self.console.warning(&Error::new(ErrorKind::Internal, what).because(why));
+            }
+        }
+        let line = if waits { Entry::Start(first.clone()).line() } else { String::new() };
+        let record = self.previous.as_ref();
+        let looked = look_at(context, &kept.file, || look(&kept.file, &first, context, record, &line));
+        // A line that waits still does so in PID 1, and a second one of it means nothing.
+        self.history_written(Look { waits: false, ..looked }, line);
     }
 
     /// Writes that the workload begins; says what changed since the attempt before, if the workload goes on from a checkpoint.
@@ -148,12 +169,14 @@ fn look(
     // What cannot be read may still be written: a torn history is no reason to stop.
     let mut bytes = file.read().unwrap_or_default();
     let attempts = Attempts::read(&bytes);
-    let dead: Vec<&Attempt> = attempts.open().filter(|attempt| !lives(&attempt.start)).collect();
+    let dead: Vec<&Attempt> =
+        attempts.open().filter(|attempt| attempt.start.id != start.id && !lives(&attempt.start)).collect();
     let newest = (!dead.is_empty()).then(|| newest_checkpoint(context)).flatten();
     let last = dead.iter().skip(dead.len().saturating_sub(MOST_CLOSED));
     let closed: String =
         last.map(|attempt| Entry::End(closing(attempt, start, newest.as_ref(), record)).line()).collect();
-    let before = attempts.all.iter().rev().find_map(|attempt| attempt.ready.as_ref());
+    let earlier = attempts.all.iter().rev().filter(|attempt| attempt.start.id != start.id);
+    let before = earlier.into_iter().find_map(|attempt| attempt.ready.as_ref());
     let lines = format!("{closed}{line}");
     bytes.push(b'\n');
     bytes.extend_from_slice(lines.as_bytes());

@@ -73,9 +73,11 @@ impl Preparation {
         let (family, pattern) = resume::watched(settings)?;
         present(settings, &context.mounts, &mirror.url)?;
         let restore = Restore { settings, url: MirrorUrl::new(&mirror.url), dir, family, pattern };
-        let restored = restore.run(&mirror, &mut |line| self.console.line(line));
+        let mut store = CarriedStore::start(&mirror, std::iter::empty()).map_err(|failure| restore.failed(&failure))?;
+        restore.run(&mut store, &mut |line| self.console.line(line))?;
+        self.fetch_history(context, &mirror, &mut store);
         self.phase(Phase::Starting);
-        restored
+        Ok(())
     }
 
     /// Warns of what a mirror cannot do in this start.
@@ -117,9 +119,8 @@ struct Restore<'a> {
 }
 
 impl Restore<'_> {
-    fn run(&self, policy: &MirrorPolicy, tell: &mut dyn FnMut(&str)) -> Result<()> {
-        let mut store = CarriedStore::start(policy, std::iter::empty()).map_err(|failure| self.failed(&failure))?;
-        let (found, notes) = mirror::newest_first(&mut store, &self.url).map_err(|failure| self.failed(&failure))?;
+    fn run(&self, store: &mut CarriedStore, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let (found, notes) = mirror::newest_first(store, &self.url).map_err(|failure| self.failed(&failure))?;
         notes.iter().for_each(|note| tell(&format!("mirror: {}", text::line(note))));
         let here = checkpoint::newest(&self.dir, self.family, self.pattern.as_ref())
             .map_err(|error| self.unreadable(error))?;
@@ -135,7 +136,7 @@ impl Restore<'_> {
                 tell(&format!("mirror: {ours} is here, and {} has {theirs}", self.url.as_str()));
                 return Ok(());
             }
-            match self.fetch(&mut store, found, tell)? {
+            match self.fetch(store, found, tell)? {
                 Ok(()) => return Ok(()),
                 Err(why) => tell(&format!("mirror: {} is not restored: {why}", words(&found.manifest))),
             }

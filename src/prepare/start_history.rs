@@ -2,7 +2,7 @@
 
 use crate::deps::FrozenPackages;
 use crate::job_history::HistoryFile;
-use history::{Sum, Versions, rounded};
+use history::{StartEntry, Sum, Versions, rounded};
 use protocol::handover::Phase;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +16,10 @@ pub(super) struct StartHistory {
     pub id: String,
     /// When the attempt began, in seconds since 1970.
     pub began: f64,
+    /// The first line, once it is written or waits.
+    pub first: Option<StartEntry>,
+    /// The first line waits for a first checkpoint.
+    pub waits: bool,
     /// What the last attempt before this one was made of.
     pub before: Option<Versions>,
     /// The sum of the attempts so far, this one included.
@@ -26,6 +30,24 @@ pub(super) struct StartHistory {
     pub packages: Option<FrozenPackages>,
     /// The directory in which the list of the packages waits for a first checkpoint.
     pub list_waits_in: Option<PathBuf>,
+}
+
+impl StartHistory {
+    /// Returns the history of an attempt that began at this time, in seconds since 1970.
+    pub(super) fn new(file: HistoryFile, id: String, began: f64) -> Self {
+        StartHistory {
+            file,
+            id,
+            began: rounded(began),
+            first: None,
+            waits: false,
+            before: None,
+            sum: None,
+            requirements: None,
+            packages: None,
+            list_waits_in: None,
+        }
+    }
 }
 
 /// The phases of a preparation so far.

@@ -74,6 +74,15 @@ impl Cluster {
         fs::read_to_string(self.home.path().join(node).with_extension("log")).unwrap()
     }
 
+    /// Why the attempts ended that a node knows of.
+    fn reasons(&self, node: &str) -> Vec<String> {
+        let mut command = Command::new(TRAINIT);
+        command.args(["history", "--json"]).arg(self.home.path().join(node).join("checkpoints"));
+        let told: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        let attempts = told["attempts"].as_array().unwrap();
+        attempts.iter().map(|attempt| attempt["reason"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// Whether the bucket has a whole checkpoint.
     fn has_checkpoint(&self) -> bool {
         self.store.ask("GET", "/bucket?list-type=2&prefix=digits/checkpoints/.trainit/step-", "").contains("<Contents>")
@@ -104,4 +113,7 @@ fn a_job_that_is_stopped_on_one_node_goes_on_on_another() {
     assert!(code == Some(0) && said.contains("done: 40 epochs"), "{code:?} {said}");
     let resumed = said.lines().find(|line| line.starts_with("resuming from ")).unwrap_or_else(|| panic!("{said}"));
     assert!(resumed.contains(&saved), "{saved}: {said}");
+    // The history came with the checkpoint: all of the job is told on the second node.
+    assert_eq!(cluster.reasons("second"), ["stopped", "done"], "{said}");
+    assert!(said.contains("trainit: history: 2 attempts in "), "{said}");
 }

@@ -4,7 +4,7 @@
 use crate::job::{Job, python, said};
 use crate::support::Place::Aside;
 use crate::support::look::until_true;
-use crate::support::{Launch, Running};
+use crate::support::{Launch, Running, TRAINIT};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -62,9 +62,29 @@ impl Shared {
         running
     }
 
+    /// The newest step that has a manifest; 0 if there is none. Of those that wait for an upload only the newest stays.
+    fn newest(&self) -> u64 {
+        let listed = fs::read_dir(self.path("store/.trainit")).into_iter().flatten();
+        let names = listed.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let step = |name: String| name.strip_prefix("ckpt-")?.strip_suffix(".npz.json")?.parse().ok();
+        names.filter_map(step).max().unwrap_or(0)
+    }
+
+    /// The copies of the history.
+    fn records(&self) -> Vec<String> {
+        let listed = fs::read_dir(self.path("store/.trainit/history")).into_iter().flatten();
+        let names = listed.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".jsonl")).collect()
+    }
+
     fn has(&self, name: &str) -> bool {
         self.path("store").join(name).exists()
     }
+}
+
+/// The step that a line tells of.
+fn step_in(line: &str) -> u64 {
+    line.split("step ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
 }
 
 fn names(path: &Path) -> Vec<String> {
@@ -81,7 +101,7 @@ fn a_job_goes_on_on_another_node_with_nothing_but_the_mirror() {
     let running = mirror.start(&first, &["on=TERM:save+exit0", "saves=0.2"]);
     let fresh = running.error_with("mirror: no checkpoint in file://");
     assert!(fresh.ends_with("a fresh start"), "{fresh}");
-    until_true("a checkpoint in the mirror", || mirror.has(".trainit/ckpt-1.npz.json"));
+    until_true("a checkpoint in the mirror", || mirror.newest() > 0);
     running.signal(libc::SIGTERM);
     let ended = running.finish();
     assert_eq!(ended.code, Some(143), "{}", ended.err);
@@ -94,9 +114,9 @@ fn a_job_goes_on_on_another_node_with_nothing_but_the_mirror() {
     let second = mirror.node();
     let running = mirror.start(&second, &["goes_on=1", "saves=0.2"]);
     let fetched = running.error_with("mirror: fetched step ");
-    let step: u64 = fetched.split("step ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let step = step_in(&fetched);
     running.error_with(&format!("resume: from {}/ckpt-{step}.npz (step {step}", second.word()));
-    until_true("its own checkpoint in the mirror", || mirror.has(&format!(".trainit/ckpt-{}.npz.json", step + 1)));
+    until_true("its own checkpoint in the mirror", || mirror.newest() > step);
     running.signal(libc::SIGTERM);
     assert_eq!(running.code(), 143);
 }
@@ -217,4 +237,66 @@ fn a_carrier_that_dies_again_and_again_costs_no_checkpoint() {
     mirror.behave("die", "");
     let third = mirror.launch(&mirror.node(), &["ends=0:0"]).finish();
     assert!(third.err.contains("mirror: fetched step "), "{}", third.err);
+}
+
+/// What `trainit history --json` says on a node.
+fn told(node: &Job) -> serde_json::Value {
+    let output = std::process::Command::new(TRAINIT).args(["history", "--json", node.word()]).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The attempts that a node knows of: why each ended, and by whom that was written.
+fn attempts(node: &Job) -> Vec<(String, String)> {
+    let told = told(node);
+    assert_eq!(told["skipped"], 0);
+    let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let attempts = told["attempts"].as_array().unwrap().iter();
+    attempts.map(|attempt| (word(&attempt["reason"]), word(&attempt["end"]["by"]))).collect()
+}
+
+#[test]
+fn earlier_attempts_are_in_the_history_of_every_node_and_a_lost_one_is_closed_elsewhere() {
+    let Some(mirror) = Shared::new() else { return };
+    let first = mirror.node();
+    assert_eq!(mirror.launch(&first, &["saves=0.2", "ends=0.5:3"]).finish().code, Some(3));
+    let lost = mirror.node();
+    let running = mirror.start(&lost, &["goes_on=1", "saves=0.2"]);
+    let step = step_in(&running.error_with("mirror: fetched step "));
+    until_true("its own checkpoint in the mirror", || mirror.newest() > step);
+    let supervisor = running.supervisor();
+    running.signal(libc::SIGKILL);
+    assert_eq!(running.finish().signal, Some(libc::SIGKILL));
+    // Nodes of a test are one machine, on which a start sees whether the other one still lives.
+    until_true("the end of its supervisor", || !Path::new(&format!("/proc/{supervisor}")).exists());
+
+    let third = mirror.node();
+    let ended = mirror.launch(&third, &["goes_on=1", "saves=0.2", "ends=0.5:0"]).finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let (own, next) = ("itself".to_owned(), "next-start".to_owned());
+    let all = [("failed", &own), ("silent", &next), ("done", &own)].map(|(why, by)| (why.to_owned(), by.clone()));
+    assert_eq!(attempts(&third), all, "{}", ended.err);
+    assert!(ended.err.contains("trainit: history: 3 attempts in "), "{}", ended.err);
+    let told = told(&third);
+    assert!(told["attempts"][1]["end"]["saved"]["step"].as_u64() > Some(step), "{told:#}");
+    // The copy of the attempt that ended is replaced by the next one's; a lost one may still be alive.
+    assert_eq!(mirror.records().len(), 2, "{:?}", mirror.records());
+
+    // A node that was there before learns what came since, and nothing twice.
+    let again = mirror.launch(&first, &["goes_on=1", "ends=0:0"]).finish();
+    assert_eq!(again.code, Some(0), "{}", again.err);
+    let mut all = all.to_vec();
+    all.push(("done".to_owned(), own));
+    assert_eq!(attempts(&first), all, "{}", again.err);
+}
+
+#[test]
+fn a_mirror_that_takes_no_history_costs_a_line_and_no_checkpoint() {
+    let Some(mirror) = Shared::new() else { return };
+    fs::create_dir_all(mirror.path("store/.trainit")).unwrap();
+    fs::write(mirror.path("store/.trainit/history"), "in the way").unwrap();
+    let node = mirror.node();
+    let ended = mirror.launch(&node, &["saves=0.1", "ends=1:0"]).finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.err.contains("mirrored up to step "), "{}", ended.err);
+    assert!(ended.err.contains("the end of this attempt is not in the mirror's history: "), "{}", ended.err);
 }

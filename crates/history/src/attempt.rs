@@ -81,6 +81,27 @@ impl Attempt {
         }
     }
 
+    /// Returns the lines of the attempt.
+    pub(crate) fn lines(&self) -> String {
+        let ready = self.ready.clone().map(Entry::Ready);
+        let end = self.end.clone().map(Entry::End);
+        let all = std::iter::once(Entry::Start(self.start.clone())).chain(ready).chain(end);
+        all.map(|entry| entry.line()).collect()
+    }
+
+    /// Takes what another history knows of this attempt and this one does not; returns whether that was anything.
+    pub(crate) fn learn(&mut self, other: &Attempt) -> bool {
+        let before = self.clone();
+        if self.start.life.is_empty() && self.start.trainit.is_empty() {
+            self.start = other.start.clone();
+        }
+        self.ready = self.ready.take().or_else(|| other.ready.clone());
+        if let Some(end) = other.end.as_ref().filter(|end| self.end.is_none() || end.by == ClosedBy::Itself) {
+            self.take(Entry::End(end.clone()));
+        }
+        *self != before
+    }
+
     /// Sets the start of an attempt whose first line is lost.
     fn settle(&mut self) {
         if self.start.at == 0.0 {

@@ -1,6 +1,6 @@
 //! The limit of size: the oldest attempts become one line with their sum.
 
-use crate::attempt::{Attempt, Attempts};
+use crate::attempt::Attempts;
 use crate::entry::{Entry, SumEntry};
 use crate::sum::accounts;
 
@@ -12,7 +12,7 @@ pub fn compacted(bytes: &[u8], keep: usize) -> Option<String> {
     let mut kept: Vec<String> = Vec::new();
     let mut length = 0;
     for attempt in attempts.all.iter().rev() {
-        let lines = lines(attempt);
+        let lines = attempt.lines();
         length += lines.len();
         if length > keep && !kept.is_empty() {
             break;
@@ -33,11 +33,4 @@ pub fn compacted(bytes: &[u8], keep: usize) -> Option<String> {
     };
     kept.push(Entry::Sum(entry).line());
     Some(kept.into_iter().rev().collect())
-}
-
-fn lines(attempt: &Attempt) -> String {
-    let ready = attempt.ready.clone().map(Entry::Ready);
-    let end = attempt.end.clone().map(Entry::End);
-    let all = std::iter::once(Entry::Start(attempt.start.clone())).chain(ready).chain(end);
-    all.map(|entry| entry.line()).collect()
 }

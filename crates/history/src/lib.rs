@@ -5,6 +5,7 @@
 mod attempt;
 mod compact;
 mod entry;
+mod join;
 mod lines;
 mod parts;
 mod sum;
@@ -15,6 +16,7 @@ pub use entry::{
     ClosedBy, EndEntry, Entry, LINE_MAX, ReadyEntry, Reason, ResumedFrom, SavedAt, StartEntry, SumEntry, VERSION,
     Versions, rounded,
 };
+pub use join::{joined, sound_lines};
 pub use lines::{ReadLines, read};
 pub use parts::{GapKind, Part, Parts};
 pub use sum::{AccountedAttempt, Accounts, Sum, accounts};

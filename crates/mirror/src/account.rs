@@ -2,15 +2,13 @@
 
 use super::manifest::{Manifest, Unreadable};
 use super::names::{self, MirrorUrl};
-use super::store::{Store, one};
+use super::store::{self, Store};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use transfer_protocol::{Failure, FailureKind, Object, Task};
+use transfer_protocol::{Failure, FailureKind, Object};
 
 /// Most manifests that are read: those that were written last.
 const MOST_READ: usize = 64;
-/// A longer manifest does not fit a line of the carrier, and goes through a file.
-pub(crate) const TEXT_MAX: u64 = 24 << 10;
 /// The longest manifest: a hundred thousand files with long names.
 const MANIFEST_MAX: u64 = 256 << 20;
 
@@ -94,19 +92,10 @@ fn found(object: &Object, bytes: &[u8]) -> Result<Found, String> {
 }
 
 fn read(store: &mut dyn Store, url: &MirrorUrl, object: &Object) -> Result<Vec<u8>, Failure> {
-    let address = url.object(&names::in_own(&object.key));
-    if object.size <= TEXT_MAX {
-        let done = one(store, Task::Read { url: address, most: TEXT_MAX })?;
-        return Ok(done.text.unwrap_or_default().into_bytes());
-    }
-    let local = |error: std::io::Error| Failure::new(FailureKind::Full, format!("no room for a manifest: {error}"));
     if object.size > MANIFEST_MAX {
         return Ok(Vec::new());
     }
-    let file = tempfile::NamedTempFile::new().map_err(local)?;
-    let path = file.path().to_owned();
-    one(store, Task::Get { url: address, tag: None, offset: 0, length: object.size, path, at: 0 })?;
-    std::fs::read(file.path()).map_err(local)
+    store::read(store, url.object(&names::in_own(&object.key)), object.size)
 }
 
 /// Returns the whole checkpoints of a mirror, the one that was written last first, and lines about what is none.

@@ -1,13 +1,12 @@
 //! The upload of a checkpoint: a marker, the files, the manifest, and then what is not kept any more.
 
-use super::account::{Account, Found, TEXT_MAX};
+use super::account::{Account, Found};
 use super::manifest::{Manifest, MirroredFile, VERSION, pieces};
 use super::names::{self, MirrorUrl};
 use super::runs::{Attempt, Clash, Writers};
 use super::snapshot::{Snapshot, SnapshotFile};
-use super::store::{Store, one};
+use super::store::{self, Store, one};
 use super::unfinished::Marker;
-use std::io::Write;
 use transfer_protocol::{Failure, FailureKind, Object, Task, part_length};
 
 /// A longer file goes up in parts.
@@ -311,12 +310,5 @@ impl Uploader {
 
 fn put_new(store: &mut dyn Store, url: String, manifest: &Manifest) -> Result<(), Failure> {
     let text = manifest.text().map_err(|error| Failure::new(FailureKind::Bad, error.to_string()))?;
-    if text.len() as u64 <= TEXT_MAX {
-        return one(store, Task::PutText { url, text, only_new: true }).map(drop);
-    }
-    let local = |error: std::io::Error| Failure::new(FailureKind::Full, format!("no room for a manifest: {error}"));
-    let mut file = tempfile::NamedTempFile::new().map_err(local)?;
-    file.write_all(text.as_bytes()).map_err(local)?;
-    let (path, length) = (file.path().to_owned(), text.len() as u64);
-    one(store, Task::Put { url, path, offset: 0, length, only_new: true }).map(drop)
+    store::write(store, url, text, true)
 }

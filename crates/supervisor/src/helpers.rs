@@ -30,6 +30,8 @@ const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// Time limit of writing the history at an end, which waits for it.
 const HISTORY_LIMIT: Duration = Duration::from_secs(2);
+/// The same with a mirror and without a stop, when nobody waits for the end.
+const MIRRORED_HISTORY_LIMIT: Duration = Duration::from_secs(10);
 
 /// The pause before a failed kill is repeated.
 const KILL_AGAIN: Duration = Duration::from_millis(100);
@@ -80,7 +82,7 @@ impl Helpers {
         child_mains: &ChildMains<'_>,
         now: Clock,
     ) -> nix::Result<()> {
-        let until = limit(helper).map(|limit| now + limit);
+        let until = limit(helper, policy).map(|limit| now + limit);
         let lasting = until.is_none().then(|| discriminant(helper));
         if lasting.is_some() && self.0.iter().any(|running| running.lasting == lasting) {
             return Ok(());
@@ -183,7 +185,7 @@ pub(crate) const fn name(helper: &HelperTask) -> &'static str {
     }
 }
 
-fn limit(helper: &HelperTask) -> Option<Duration> {
+fn limit(helper: &HelperTask, policy: &Policy) -> Option<Duration> {
     match helper {
         HelperTask::Watch | HelperTask::Preemption | HelperTask::Mirror => None,
         HelperTask::Requeue => Some(REQUEUE_LIMIT),
@@ -192,6 +194,9 @@ fn limit(helper: &HelperTask) -> Option<Duration> {
         HelperTask::AwaitService { within } => Some(within.saturating_add(LAST_QUESTION)),
         // This helper ends its hooks itself, and nothing that could hang is left then.
         HelperTask::AfterStop { time, .. } => Some(time.saturating_add(HOOK_LIMIT)),
+        HelperTask::WriteEnd { end, .. } if policy.mirror.is_some() && end.stopped_by.is_none() => {
+            Some(MIRRORED_HISTORY_LIMIT)
+        }
         HelperTask::WriteEnd { .. } => Some(HISTORY_LIMIT),
         _ => Some(LIMIT),
     }

@@ -1,7 +1,7 @@
 //! The uploader: takes checkpoints from the queue, tries again what may pass, and tells PID 1 what is where.
 
 use super::queue::{Next, Queue};
-use crate::mirror::{CarriedStore, new_id, read_mark, write_mark};
+use crate::mirror::{CarriedStore, MirroredHistory, new_id, read_mark, write_mark};
 use checkpoint::Checkpoint;
 use mirror::{Attempt, Facts, MirrorUrl, Rate, Snapshot, UploadError, Uploaded, Uploader, wanted_grace};
 use protocol::handover::{HandoverWriter, Message, MirrorPolicy, MirrorState, Mirrored, Upload};
@@ -31,6 +31,7 @@ pub(super) struct Desk<'a> {
     grace: Option<Duration>,
     handover: HandoverWriter,
     uploader: Option<Uploader>,
+    history: Option<MirroredHistory>,
     state: MirrorState,
     rate: Rate,
     /// The last trouble that was told, so that each is told once.
@@ -62,6 +63,7 @@ impl<'a> Desk<'a> {
             grace,
             handover,
             uploader: None,
+            history: None,
             state: MirrorState::default(),
             rate: Rate::default(),
             told: String::new(),
@@ -69,8 +71,14 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Also keeps a copy of this history in the mirror.
+    pub(super) fn with_history(self, history: Option<MirroredHistory>) -> Self {
+        Desk { history, ..self }
+    }
+
     /// Uploads what the queue has, until it is over.
     pub(super) fn work(mut self, queue: &Queue) {
+        self.begin_history();
         let mut pending: Option<Box<Checkpoint>> = None;
         let mut last_pauses = LAST_PAUSES.into_iter();
         loop {
@@ -155,7 +163,24 @@ impl<'a> Desk<'a> {
         let Some(uploader) = &mut self.uploader else { return Ok(Uploaded { bytes: 0, untidy: None }) };
         let uploaded = uploader.upload(&mut store, &taken, &facts, &mut moved).map_err(Trouble::Upload)?;
         self.measure(found, uploaded.bytes, begun.elapsed());
+        self.keep_history(&mut store);
         Ok(uploaded)
+    }
+
+    /// Keeps a copy of the history before the first upload, so that an attempt is known that is lost before it.
+    fn begin_history(&mut self) {
+        if self.history.is_some()
+            && let Ok(mut store) = CarriedStore::start(self.policy, std::iter::empty())
+        {
+            self.keep_history(&mut store);
+        }
+    }
+
+    /// Keeps a copy of the history as it is now. A failure costs no checkpoint, and the end of the attempt tries again.
+    fn keep_history(&mut self, store: &mut CarriedStore) {
+        if let Some(Err(why)) = self.history.as_mut().map(|history| history.keep(store)) {
+            self.note_once(&format!("the history is not in it yet: {why}"));
+        }
     }
 
     /// Finds out which run this is: that of the directory, else that of the mirror, else a new one.

@@ -24,7 +24,7 @@ const FOR_OTHERS: [&str; 7] = ["dev", "test", "doc", "lint", "build", "ci", "exa
 pub struct LeftAlone {
     /// A line for the start.
     pub line: String,
-    /// What was not installed, in a few words, for the end of a job that may have missed a module.
+    /// What may be the reason, in a few words, for the end of a job that may have missed a module.
     pub what: String,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn find(request: &DepsRequest<'_>, code: Option<&Path>) -> Option<Lef
     let script = script(request);
     let files = usual_files(code, script.as_deref());
     if let Some(first) = files.first() {
-        let what = format!("{} (TRAINIT_DEPS_REQUIREMENTS={})", super::names(&files), first.display());
+        let what = not_installed(&format!("{} (TRAINIT_DEPS_REQUIREMENTS={})", super::names(&files), first.display()));
         let (name, verb) = (super::names(&files), if files.len() == 1 { "is" } else { "are" });
         let line = format!("{name} {verb} left alone; TRAINIT_DEPS_REQUIREMENTS={} installs it", first.display());
         return Some(LeftAlone { line, what });
@@ -41,11 +41,15 @@ pub(super) fn find(request: &DepsRequest<'_>, code: Option<&Path>) -> Option<Lef
     if let Some(script) = script.filter(|script| has_own_requirements(script)) {
         let what = format!("the requirements that {} names itself (PEP 723)", script.display());
         let line = format!("{what} are left alone: write them into {}/requirements.txt", request.code.display());
-        return Some(LeftAlone { line, what });
+        return Some(LeftAlone { line, what: not_installed(&what) });
     }
     let line = manifest::hint(code?)?;
-    let what = line.split(" is left alone").next().unwrap_or_default().to_owned();
+    let what = not_installed(line.split(" is left alone").next().unwrap_or_default());
     Some(LeftAlone { line, what })
+}
+
+fn not_installed(what: &str) -> String {
+    format!("not installed was {what}")
 }
 
 /// Returns a line about `uv run` in a project: it makes an environment of its own.
@@ -73,15 +77,16 @@ pub(super) fn uv_run(request: &DepsRequest<'_>) -> Option<String> {
     })
 }
 
-/// Returns a line if `python` and `python3` belong to two environments and the command names neither.
-pub(super) fn two_pythons(chosen: &Path, other: Option<PathBuf>) -> Option<String> {
+/// Returns what to say if `python` and `python3` belong to two environments and the command names neither.
+pub(super) fn two_pythons(chosen: &Path, other: Option<PathBuf>) -> Option<LeftAlone> {
     let other = other.filter(|other| !is_same_environment(chosen, other))?;
-    Some(format!(
-        "packages are for {}; {} is another environment (TRAINIT_DEPS_PYTHON={} chooses it)",
-        chosen.display(),
-        other.display(),
-        other.display()
-    ))
+    let (chosen, other) = (chosen.display(), other.display());
+    Some(LeftAlone {
+        line: format!(
+            "packages are for {chosen}; {other} is another environment (TRAINIT_DEPS_PYTHON={other} chooses it)"
+        ),
+        what: format!("packages are for {chosen}, and not for {other} (TRAINIT_DEPS_PYTHON={other})"),
+    })
 }
 
 /// Checks whether two interpreters see the same packages. A virtual environment is known by its directory, since its interpreter is a link.
@@ -210,7 +215,7 @@ mod tests {
         }
         let line = |other: &str| two_pythons(&at("usr/bin/python3"), Some(at(other)));
         assert_eq!(line("usr/bin/python"), None);
-        assert!(line("venv/bin/python").unwrap().contains("TRAINIT_DEPS_PYTHON="));
+        assert!(line("venv/bin/python").unwrap().line.contains("TRAINIT_DEPS_PYTHON="));
         assert!(line("usr/local/bin/python").is_some());
         assert_eq!(two_pythons(&at("usr/bin/python3"), None), None);
     }

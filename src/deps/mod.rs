@@ -234,10 +234,7 @@ fn ensure_of<'a>(
     tell: &mut dyn FnMut(&str),
 ) -> Result<DepsOutcome> {
     let Some(wanted) = wanted_of(request, selection)? else { return Ok(DepsOutcome::Nothing(None)) };
-    if wanted.interpreter.named_by == interpreter::BY_PATH {
-        let python = interpreter::lookup(request).program("python");
-        left_alone::two_pythons(&wanted.interpreter.path, python).iter().for_each(|line| tell(line));
-    }
+    other_python(request, &wanted.interpreter).iter().for_each(|other| tell(&other.line));
     let remembered = python::remembered(&wanted.interpreter, request.environment);
     let folders = Folders::default();
     let unchanged = remembered.as_ref().and_then(|python| already::unchanged(&wanted, python, &folders, tell));
@@ -263,6 +260,17 @@ fn ensure_of<'a>(
         }
         looked => install::install(&wanted, looked, tell),
     }
+}
+
+/// Returns what to say of a `python` beside the `python3` that the packages are for, if the command names neither.
+pub fn two_pythons(request: &DepsRequest<'_>) -> Option<LeftAlone> {
+    other_python(request, &interpreter::find(request).ok()?)
+}
+
+fn other_python(request: &DepsRequest<'_>, chosen: &interpreter::Interpreter) -> Option<LeftAlone> {
+    let python = || interpreter::lookup(request).program("python");
+    let is_found = chosen.named_by == interpreter::BY_PATH;
+    is_found.then(|| left_alone::two_pythons(&chosen.path, python())).flatten()
 }
 
 /// Returns the interpreter that a workload's dependencies are for; `None` if there is none.

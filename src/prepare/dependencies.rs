@@ -31,8 +31,9 @@ impl Preparation {
         });
         match outcome {
             Ok(outcome) => {
-                if let deps::DepsOutcome::Nothing(Some(left)) = &outcome {
-                    self.left_alone(left);
+                match &outcome {
+                    deps::DepsOutcome::Nothing(left) => left.iter().for_each(|left| self.left_alone(left)),
+                    _ => deps::two_pythons(request).iter().for_each(|other| self.left_alone(other)),
                 }
                 let packages = self.note_packages(request, &outcome);
                 if let Some(words) = outcome.words() {
@@ -66,7 +67,7 @@ impl Preparation {
         hash
     }
 
-    /// Lets PID 1 know of requirements that are not installed: a job without a module ends with nothing but a code.
+    /// Lets PID 1 know why a module may be missing: a job without one ends with nothing but a code.
     fn left_alone(&mut self, left: &deps::LeftAlone) {
         self.handover.send(&Message::LeftAlone(text::masked(&left.what).chars().take(LEFT_ALONE).collect()));
     }

@@ -322,3 +322,35 @@ fn an_unknown_grace_is_told_once_where_it_is_short_and_a_known_one_is_named() {
         assert_eq!(running.code(), 143);
     }
 }
+
+#[test]
+fn a_job_without_a_module_ends_with_what_was_left_alone_and_which_python_has_the_packages() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(python) = python() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    ["code/src", "bin", "three"].iter().for_each(|name| std::fs::create_dir_all(at(name)).unwrap());
+    let script = |name: &str, text: &str| {
+        std::fs::write(at(name), format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(at(name), PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    script("bin/python", &format!("exec {python} -S \"$@\""));
+    std::os::unix::fs::symlink(python, at("three/python3")).unwrap();
+    script("code/run.sh", "python3 -S -c 'import no_such_module'");
+    std::fs::write(at("code/src/requirements.txt"), "pip\n").unwrap();
+    let path = format!("{}:{}:/usr/bin:/bin", at("three").display(), at("bin").display());
+    let end = |requirements: &str| {
+        let mut launch = Launch::of(crate::support::Role::Run, Place::Aside, &["train", "--", "./run.sh"]);
+        launch.command.current_dir(at("code")).env("PATH", &path).env("TRAINIT_DEPS_REQUIREMENTS", requirements);
+        let ended = launch.env("TRAINIT_CHECKS", "code=off").finish();
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        last_line(&ended)
+    };
+    let (file, other) = (at("code/src/requirements.txt"), at("bin/python"));
+    let left =
+        format!("if a module was missing: not installed was {0} (TRAINIT_DEPS_REQUIREMENTS={0})", file.display());
+    assert!(end("auto").contains(&left), "{left}");
+    let line = end("src/requirements.txt");
+    let told = format!("if a module was missing: packages are for {}, ", at("three/python3").display());
+    assert!(line.contains(&told) && line.contains(&format!("TRAINIT_DEPS_PYTHON={}", other.display())), "{line}");
+}

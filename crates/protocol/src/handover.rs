@@ -41,7 +41,8 @@ pub enum Message {
     /// This start is going to end with this code, and is still telling the other nodes of the job. Such a node may be ended for that
     /// (`srun --kill-on-bad-exit`), which is no stop that starts the job again.
     Failing(u8),
-    /// Requirements that this start did not install, in a few words, for the end of a job that may have missed a module.
+    /// Requirements that this start did not install, or another Python that has none, in a few words, for the end of a job that may have
+    /// missed a module.
     LeftAlone(String),
     /// So much of the data that is being brought is there.
     Staged(StagedBytes),

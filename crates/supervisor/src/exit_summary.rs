@@ -105,7 +105,7 @@ impl ExitSummary {
         if self.shm_full {
             parts.push("/dev/shm is full (start with a larger one, or with the host's)".into());
         }
-        parts.extend(self.left_alone.iter().map(|what| format!("if a module was missing: not installed was {what}")));
+        parts.extend(self.left_alone.iter().map(|what| format!("if a module was missing: {what}")));
         parts.extend(self.checkpoint_words());
         parts.extend(self.mirror_words());
         parts.push(self.times());
@@ -236,7 +236,10 @@ mod tests {
                 mirror: Some(MirrorState { newest: Some(mirrored(276)), complete: true, ..MirrorState::default() }),
                 ..summary("exit code 0", 0)
             },
-            ExitSummary { left_alone: Some("/code/src/requirements.txt".into()), ..summary("exit code 1", 1) },
+            ExitSummary {
+                left_alone: Some("not installed was /code/src/requirements.txt".into()),
+                ..summary("exit code 1", 1)
+            },
         ];
         insta::assert_snapshot!(lines.map(|summary| summary.words()).join("\n"));
     }

@@ -38,7 +38,7 @@ impl State {
         self.command.as_deref()
     }
 
-    /// Returns the requirements that were not installed, if the workload ended by itself as Python does without a module.
+    /// Returns why a module may be missing, if the workload ended by itself as Python does without a module.
     pub(crate) fn perhaps_missed(&self) -> Option<&str> {
         let is_python_error = self.ended() == Some(Ended::Exited(1)) && !self.stop.is_asked();
         self.left_alone.as_deref().filter(|_| is_python_error)

@@ -181,3 +181,35 @@ fn the_readme_names_commands_that_can_be_run() {
         assert!(is_executable(command), "{command} cannot be executed");
     }
 }
+
+#[test]
+fn the_charts_are_what_their_tables_say() {
+    let Ok(drawn) = Command::new("python3").arg(project().join("scripts/charts")).arg("--check").output() else {
+        return eprintln!("SKIPPED: the_charts_are_what_their_tables_say: python3 is not here");
+    };
+    assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
+}
+
+#[test]
+fn every_page_has_its_place_on_the_site() {
+    let site = read("scripts/site");
+    for entry in std::fs::read_dir(project().join("docs")).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        let Some(page) = file.strip_suffix(".md") else { continue };
+        let has = site.contains(&format!("\"{page}\"")) || site.contains(&format!(": {page}\""));
+        assert!(has, "NAV of scripts/site has no {page}");
+    }
+}
+
+#[test]
+fn pictures_are_small_and_readable_in_light_and_dark() {
+    for entry in std::fs::read_dir(project().join("docs/pictures")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = read(&path);
+        assert!(text.len() < 150 << 10, "{}: {} bytes", path.display(), text.len());
+        // A picture has colours for both, or a ground of its own.
+        let has = text.contains("prefers-color-scheme:dark") || text.contains("fill=\"#16181d\"");
+        assert!(has && text.contains("<title>"), "{}", path.display());
+        assert!(!text.contains("/home/") && !text.contains("/work/") && !text.contains("/root/"), "{}", path.display());
+    }
+}

@@ -178,6 +178,11 @@ fn static_binary() -> String {
     std::env::var("STATIC_BINARY").unwrap_or_else(|_| script("static-binary.sh", &["--dev"]))
 }
 
+/// The image with Python that the others are built on.
+pub fn base_image() -> String {
+    script("base-image.sh", &[])
+}
+
 /// The digits job's requirements as wheels, in a directory that can be mounted.
 fn wheels() -> &'static str {
     static WHEELS: OnceLock<String> = OnceLock::new();

@@ -5,6 +5,7 @@
 mod compose;
 mod corrections;
 mod editors;
+mod first_steps;
 mod gpus;
 mod harness;
 mod images;

@@ -20,6 +20,7 @@ pub mod mode;
 pub mod preempt;
 mod prepare;
 mod program;
+mod progress_bar;
 mod report;
 pub mod role;
 mod service_probe;

@@ -1,5 +1,9 @@
 //! Reports that work goes on: on a terminal by a line that is rewritten, in a log by lines at growing intervals.
 
+use crate::config::{LogFormat, Settings};
+use crate::progress_bar::{self, Amount, Rate};
+use crate::report;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use sys::stderr::{self, Urgency};
 
@@ -12,56 +16,97 @@ const PATIENCE_MAX: Duration = Duration::from_secs(120);
 /// The sequence that returns to the start of the line and clears it.
 const ERASE: &str = "\r\x1b[2K";
 
+/// The columns of a terminal that does not tell how many it has.
+const COLUMNS: usize = 80;
+
+/// Whether standard error is a terminal on which a line may be rewritten, and the log is for people.
+pub(crate) fn draws(settings: &Settings) -> bool {
+    report::can_redraw() && settings.log_format.value == LogFormat::Text
+}
+
+/// The terminal's current line, which is rewritten until other output takes its place.
+#[derive(Debug, Default)]
+pub(crate) struct StatusLine {
+    text: String,
+}
+
+impl StatusLine {
+    /// Shows a line, made for the columns that the terminal has now.
+    pub(crate) fn show(&mut self, line: impl FnOnce(usize) -> String) {
+        let size = sys::window::window_size(std::io::stderr().as_fd());
+        let text = line(size.map_or(COLUMNS, |size| usize::from(size.ws_col)));
+        if text != self.text {
+            stderr::write(format!("{ERASE}{text}").as_bytes(), Urgency::News);
+            self.text = text;
+        }
+    }
+
+    /// Clears the line for other output.
+    pub(crate) fn clear(&mut self) {
+        if !std::mem::take(&mut self.text).is_empty() {
+            stderr::write(ERASE.as_bytes(), Urgency::News);
+        }
+    }
+}
+
+impl Drop for StatusLine {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 /// The reports on one piece of work.
 #[derive(Debug)]
 pub(crate) struct Ticker {
     terminal: bool,
     began: Instant,
+    first: Duration,
     next: Duration,
-    /// The text in the terminal's current line, until other output replaces it.
-    status: String,
+    /// The time between the next two lines in a log.
+    patience: Duration,
+    rate: Rate,
+    line: StatusLine,
 }
 
 impl Ticker {
     /// Starts now; in a log the first line comes after `first`.
     pub(crate) fn new(terminal: bool, first: Duration) -> Self {
-        let next = if terminal { Duration::ZERO } else { first };
-        Ticker { terminal, began: Instant::now(), next, status: String::new() }
+        Ticker {
+            terminal,
+            began: Instant::now(),
+            first,
+            next: if terminal { Duration::ZERO } else { first },
+            patience: first,
+            rate: Rate::default(),
+            line: StatusLine::default(),
+        }
     }
 
-    /// Reports the progress `words`, if it is time.
-    pub(crate) fn tick(&mut self, words: impl FnOnce() -> String, tell: &mut dyn FnMut(&str)) {
+    /// Reports the progress if it is time: `what` is done, and how much of it.
+    pub(crate) fn tick(&mut self, amount: Option<Amount>, what: impl FnOnce() -> String, tell: &mut dyn FnMut(&str)) {
         let elapsed = self.began.elapsed();
+        if let Some(amount) = amount {
+            self.rate.note(elapsed, amount.own);
+        }
+        if elapsed < self.next {
+            return;
+        }
+        let rate = amount.and_then(|amount| self.rate.per_second(elapsed, amount.own));
         if self.terminal {
-            return self.count_on(elapsed, words);
+            self.next = elapsed + Duration::from_millis(100);
+            return self.line.show(|columns| progress_bar::drawn(&what(), amount, rate, elapsed, columns));
         }
-        if elapsed < self.next {
-            return;
-        }
-        self.next = elapsed + self.next.clamp(PATIENCE, PATIENCE_MAX);
-        tell(&words());
+        self.patience = self.patience.clamp(PATIENCE, PATIENCE_MAX);
+        self.next = elapsed + self.patience;
+        self.patience *= 2;
+        tell(&progress_bar::words(&what(), amount, rate));
     }
 
-    /// Rewrites the terminal's line, at most once in a tenth of a second.
-    fn count_on(&mut self, elapsed: Duration, words: impl FnOnce() -> String) {
-        if elapsed < self.next {
-            return;
-        }
-        self.next = elapsed + Duration::from_millis(100);
-        let seconds = elapsed.as_secs();
-        let status = format!("{}, {}:{:02}", words(), seconds / 60, seconds % 60);
-        if status != self.status {
-            stderr::write(format!("{ERASE}{status}").as_bytes(), Urgency::News);
-            self.status = status;
-        }
-    }
-}
-
-impl Drop for Ticker {
-    /// Clears the terminal's line for the next output.
-    fn drop(&mut self) {
-        if !self.status.is_empty() {
-            stderr::write(ERASE.as_bytes(), Urgency::News);
+    /// Makes place for other output; in a log the next line comes after the first interval.
+    pub(crate) fn interrupt(&mut self) {
+        self.line.clear();
+        if !self.terminal {
+            (self.next, self.patience) = (self.began.elapsed() + self.first, self.first);
         }
     }
 }

@@ -3,13 +3,12 @@
 
 mod words;
 
-use crate::config::{EnvValue, Lfs, LogFormat, Settings, TrustedLayers};
+use crate::config::{EnvValue, Lfs, Settings, TrustedLayers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Entered, UserDestination};
-use crate::ticker::Ticker;
+use crate::ticker::{self, Ticker};
 use checkout::{Access, Address, Brought, Progress, Request, TokenSource};
 use protocol::exit_code::FailureFamily;
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use sys::environment::Environment;
@@ -90,9 +89,8 @@ fn bring_from(
     let environment = surroundings(question, entered);
     let settings = question.settings;
     let access = access(address, settings, &environment);
-    let draws = io::stderr().is_terminal() && settings.log_format.value == LogFormat::Text;
-    let mut ticker = Ticker::new(draws, PATIENCE);
-    let mut show = |progress: &Progress| ticker.tick(|| words::progress(address, progress), tell);
+    let mut ticker = Ticker::new(ticker::draws(settings), PATIENCE);
+    let mut show = |progress: &Progress| ticker.tick(None, || words::progress(address, progress), tell);
     let request = Request {
         directory: &question.directory,
         far: reach::far(question.mounts, &question.directory).is_some(),

@@ -3,17 +3,15 @@
 use super::{CommandInput, CommandOutput};
 use crate::check::{CheckContext, Status};
 use crate::code::{self, BroughtCode};
-use crate::config::LogFormat;
 use crate::error::{Error, Result};
 use crate::report::Console;
 use crate::stage::{self, RunningStage, StagingEvent};
-use crate::ticker::Ticker;
+use crate::ticker::{self, Ticker};
 use ::stage::{Kept, StageRequest};
 use protocol::exit_code::{Exit, FailureFamily};
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long an event is waited for.
 const WAIT: Duration = Duration::from_millis(200);
@@ -49,32 +47,33 @@ fn context_with_code(asked: &CommandInput) -> Result<(CheckContext, Option<Broug
 }
 
 fn bring(context: &CheckContext, requests: Vec<StageRequest>, console: &mut Console) -> Result<()> {
-    let draws = io::stderr().is_terminal() && context.settings.log_format.value == LogFormat::Text;
     let targets: Vec<String> = requests.iter().map(|request| text::path(&request.target)).collect();
-    let began = Instant::now();
-    let (mut ticker, mut shown) = (Ticker::new(draws, PATIENCE), String::new());
+    let mut ticker = Ticker::new(ticker::draws(&context.settings), PATIENCE);
+    let (mut shown, mut amount) = (String::new(), None);
     let mut running = RunningStage::start(requests).map_err(stage::not_started)?;
     while !running.is_over() {
         match running.next(WAIT) {
             Some(StagingEvent::Line(line)) => {
-                ticker = Ticker::new(draws, PATIENCE);
+                ticker.interrupt();
                 console.line(&line);
             }
             Some(StagingEvent::Done(_, words, took, _)) => {
-                ticker = Ticker::new(draws, PATIENCE);
+                ticker.interrupt();
                 console.row(Status::Ok, FailureFamily::Data.name(), &words, took);
             }
             Some(StagingEvent::Failed(_, failure)) => return Err(stage::error_of(failure)),
             Some(StagingEvent::Died) => return Err(stage::died()),
             Some(StagingEvent::Progress(number, progress)) => {
-                let target = targets.get(number).map_or("", String::as_str);
-                shown = stage::progress_words(target, progress, began.elapsed());
+                shown = stage::progress_words(targets.get(number).map_or("", String::as_str));
+                amount = stage::amount(progress);
             }
-            Some(StagingEvent::Waits(host, doing)) => shown = stage::wait_words(&targets.join(", "), &host, &doing),
+            Some(StagingEvent::Waits(host, doing)) => {
+                (shown, amount) = (stage::wait_words(&targets.join(", "), &host, &doing), None);
+            }
             None => {}
         }
         if !shown.is_empty() {
-            ticker.tick(|| shown.clone(), &mut |line| console.line(line));
+            ticker.tick(amount, || shown.clone(), &mut |line| console.line(line));
         }
     }
     Ok(())

@@ -4,6 +4,8 @@
 use super::progress::InstallProgress;
 use super::redact::Redactor;
 use super::run::ProgramEvent;
+use crate::progress_bar;
+use crate::ticker::StatusLine;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use sys::proc;
@@ -43,8 +45,7 @@ pub(super) struct InstallerView<'a> {
     /// The bytes written at the last report.
     written: Option<u64>,
     begun: Instant,
-    /// The text in the terminal's current line, until other output replaces it.
-    status: String,
+    status: StatusLine,
     tell: &'a mut dyn FnMut(&str),
 }
 
@@ -61,7 +62,7 @@ impl<'a> InstallerView<'a> {
             patience: SILENCE,
             written: None,
             begun: Instant::now(),
-            status: String::new(),
+            status: StatusLine::default(),
             tell,
         }
     }
@@ -105,12 +106,8 @@ impl<'a> InstallerView<'a> {
         if silent < IMPATIENCE || !self.line.is_empty() {
             return;
         }
-        let seconds = self.begun.elapsed().as_secs();
-        let status = format!("{}, {}:{:02}", self.progress.words(), seconds / 60, seconds % 60);
-        if status != self.status {
-            write_to_terminal(format!("{ERASE}{status}").as_bytes());
-            self.status = status;
-        }
+        let (words, elapsed) = (self.progress.words(), self.begun.elapsed());
+        self.status.show(|columns| progress_bar::drawn(&words, None, None, elapsed, columns));
     }
 
     /// Ends the view, and returns the kept output as plain text.
@@ -128,9 +125,7 @@ impl<'a> InstallerView<'a> {
         self.kept.extend(bytes);
         self.kept.drain(..self.kept.len().saturating_sub(KEPT));
         if self.terminal {
-            if !std::mem::take(&mut self.status).is_empty() {
-                write_to_terminal(ERASE.as_bytes());
-            }
+            self.status.clear();
             write_to_terminal(&self.held.take(bytes));
         }
         for byte in bytes {
@@ -179,9 +174,6 @@ fn ends_with_sequence(text: &[u8]) -> bool {
         last.is_ascii_alphabetic() && middle.iter().all(|byte| b"0123456789;?".contains(byte))
     })
 }
-
-/// The sequence that returns to the start of the line and clears it.
-const ERASE: &str = "\r\x1b[2K";
 
 /// Writes to the terminal, and ignores errors: a closed or stopped terminal must not end the installation.
 fn write_to_terminal(bytes: &[u8]) {

@@ -74,16 +74,16 @@ pub use quick_look::words as glance;
 pub use removed::RemovedEntry;
 pub use status::{DepsStatus, status};
 
-use crate::config::{LogFormat, Settings};
+use crate::config::Settings;
 use crate::error::Result;
 use crate::program as run;
+use crate::ticker;
 use protocol::handover::WorkloadKind;
 use python_start::PythonStart;
 use requirements::Satisfaction;
 use requirements::installed::Folders;
 use select::{FileSelection, Selected};
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::Root;
@@ -114,7 +114,7 @@ pub struct DepsRequest<'a> {
 impl DepsRequest<'_> {
     /// Checks whether standard error is a terminal, so that progress may be drawn.
     fn shows_progress(&self) -> bool {
-        io::stderr().is_terminal() && self.settings.log_format.value == LogFormat::Text
+        ticker::draws(self.settings)
     }
 }
 

@@ -15,6 +15,7 @@ use super::{DepsOutcome, DepsRequest, store_words};
 use crate::config::{Refresh, Settings};
 use crate::engine::HostFacts;
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress_bar::Amount;
 use crate::report;
 use crate::ticker::Ticker;
 use requirements::installed::{Folders, Installed, record};
@@ -113,7 +114,7 @@ impl Share {
         for _ in 0..2 {
             let mut ticker = Ticker::new(terminal, Duration::ZERO);
             let mut waits = |event: WaitEvent<'_>| match event {
-                WaitEvent::Waits(_) => ticker.tick(|| store_words::wait(event), tell),
+                WaitEvent::Waits(_) => ticker.tick(None, || store_words::wait(event), tell),
                 WaitEvent::TakesOver(_) => tell(&store_words::wait(event)),
             };
             match self.store_entry.get(job.deadline, &mut waits) {
@@ -164,8 +165,10 @@ impl Share {
         let before = target.make_ready(job.wanted, tell)?;
         clear(&self.place, &before, &manifest)?;
         let mut ticker = Ticker::new(job.wanted.request.shows_progress(), PATIENCE);
-        let whole = text::size(manifest.bytes);
-        let mut unpacked = |bytes| ticker.tick(|| format!("unpacking {} of {whole}", text::size(bytes)), tell);
+        let mut unpacked = |bytes| {
+            let amount = Amount::bytes(bytes, manifest.bytes, bytes);
+            ticker.tick(amount, || "unpacking the environment".to_owned(), tell);
+        };
         packed.unpack(&self.place.root, &mut unpacked).map_err(|error| self.not_shared(error))?;
         drop(ticker);
         complete(&manifest, &target.installed())?;

@@ -9,7 +9,9 @@ use crate::config::{Agreement, Settings};
 use crate::deps;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Plan;
+use crate::progress_bar::Amount;
 use crate::report::NodesRow;
+use crate::ticker::{self, Ticker};
 use exchange::{Agree, Hello, LASTING, Outcome, PASSING, Place, Progress, Resume, Stop, Unit, Verdict};
 use nix::errno::Errno;
 use protocol::exit_code::{Exit, FailureFamily};
@@ -186,13 +188,17 @@ impl Preparation {
 
     fn exchange(&mut self, settings: &Settings, mounts: &Mounts, meeting: &Meeting, own: Hello) -> Result<Outcome> {
         let failed = own.verdict != Verdict::Ready;
-        let mut lines = WaitingLines::new();
+        let (mut lines, draws) = (WaitingLines::new(), ticker::draws(settings) && self.console.tells_all());
+        let mut ticker = Ticker::new(true, Duration::ZERO);
         let (console, handover) = (&mut self.console, &self.handover);
         let mut tell = |progress: &Progress| {
             if let Some(code) = lines.new_code(progress) {
                 handover.send(&Message::Failing(code));
             }
-            lines.due(progress, failed).iter().for_each(|line| console.line(line));
+            match draws {
+                true => ticker.tick(come(progress), || words(progress, failed, ""), &mut |_| {}),
+                false => lines.due(progress, failed).iter().for_each(|line| console.line(line)),
+            }
         };
         if meeting.index > 0 {
             // A start that failed may still be root, and looks at nothing.
@@ -309,23 +315,29 @@ impl WaitingLines {
             return None;
         }
         self.next += (self.next).min(LINES_MOST);
-        Some(words(progress, failed, waited))
+        Some(words(progress, failed, &format!(", {} s", waited.as_secs())))
     }
 }
 
-fn words(progress: &Progress, failed: bool, waited: Duration) -> String {
-    let after = text::seconds(Duration::from_secs(waited.as_secs()));
+/// Returns how many processes have come.
+fn come(progress: &Progress) -> Option<Amount> {
+    let Progress::Waiting { of, missing, .. } = progress else { return None };
+    Amount::others(u64::from(*of).saturating_sub(missing.len() as u64), u64::from(*of))
+}
+
+/// Describes a wait; `after` is how long it has taken, or empty where that is shown elsewhere.
+fn words(progress: &Progress, failed: bool, after: &str) -> String {
     match progress {
         Progress::Waiting { unit, of, missing } => {
-            format!("waiting for {} of {of}, {after}", exchange::named(*unit, missing))
+            format!("waiting for {} of {of}{after}", exchange::named(*unit, missing))
         }
         Progress::Telling { unit, missing, .. } => {
-            format!("this job does not start; waiting to tell {}, {after}", exchange::named(*unit, missing))
+            format!("this job does not start; waiting to tell {}{after}", exchange::named(*unit, missing))
         }
-        Progress::Seeking(seen) if failed => format!("waiting to tell the other nodes, {after}: {seen}"),
-        Progress::Seeking(seen) => format!("waiting for node 0, {after}: {seen}"),
-        Progress::Stopped(_) => format!("this job does not start; waiting for the other nodes to know it, {after}"),
-        Progress::Reached => format!("waiting for the other nodes, {after}"),
+        Progress::Seeking(seen) if failed => format!("waiting to tell the other nodes{after}: {seen}"),
+        Progress::Seeking(seen) => format!("waiting for node 0{after}: {seen}"),
+        Progress::Stopped(_) => format!("this job does not start; waiting for the other nodes to know it{after}"),
+        Progress::Reached => format!("waiting for the other nodes{after}"),
     }
 }
 
@@ -398,6 +410,6 @@ mod tests {
         });
         let told: Vec<u64> = told.collect();
         assert!(told.starts_with(&[5, 10, 20, 40, 80, 140]), "{told:?}");
-        assert_eq!(words(&progress, false, Duration::from_secs(5)), "waiting for nodes 1 and 2 of 3, 5 s");
+        assert_eq!(words(&progress, false, ", 5 s"), "waiting for nodes 1 and 2 of 3, 5 s");
     }
 }

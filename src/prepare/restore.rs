@@ -9,6 +9,8 @@ use crate::config::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{CarriedStore, read_mark, write_mark};
 use crate::mode::Plan;
+use crate::progress_bar::Amount;
+use crate::ticker::{self, Ticker};
 use checkpoint::{Checkpoint, FamilyChoice, Pattern};
 use mirror::{FetchError, Found, Manifest, MirrorUrl};
 use protocol::errno;
@@ -24,8 +26,8 @@ use sys::{Root, reach};
 use transfer_protocol::{Failure, FailureKind};
 use world::World;
 
-/// How often a line tells how far a restore is.
-const TELL: Duration = Duration::from_secs(30);
+/// The time until a log tells how far a restore is.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Most requests of an upload at a time: the program holds the bytes of each in memory, beside a training.
 const UPLOADS: u32 = 4;
@@ -165,15 +167,15 @@ impl Restore<'_> {
         let (size, begun) = (manifest.size(), Instant::now());
         let into = self.staging(&found.key).map_err(|error| self.unwritable(error))?;
         self.room(size)?;
-        let (mut through, mut next) = (0u64, begun + TELL);
+        let (mut through, mut ticker) = (0u64, Ticker::new(ticker::draws(self.settings), PATIENCE));
         let mut moved = |bytes: u64| {
             through += bytes;
-            if Instant::now() >= next {
-                next = Instant::now() + TELL;
-                tell(&format!("mirror: {} of {} of {}", units::size(through), units::size(size), words(manifest)));
-            }
+            let amount = Amount::bytes(through, size, through);
+            ticker.tick(amount, || format!("mirror: fetching {}", words(manifest)), tell);
         };
-        match mirror::fetch(store, &self.url, manifest, &into, &mut moved) {
+        let fetched = mirror::fetch(store, &self.url, manifest, &into, &mut moved);
+        drop(ticker);
+        match fetched {
             Ok(()) => {}
             Err(FetchError::Store(failure)) if failure.kind == FailureKind::Gone => return Ok(Err(failure.text)),
             Err(error @ FetchError::Corrupt(_)) => return Ok(Err(error.to_string())),

@@ -2,13 +2,12 @@
 
 use super::preparation::Preparation;
 use crate::check::{CheckContext, Status};
-use crate::config::LogFormat;
 use crate::error::Result;
+use crate::progress_bar::Amount;
 use crate::stage::{self, RunningStage, StagingEvent};
-use crate::ticker::Ticker;
+use crate::ticker::{self, Ticker};
 use protocol::exit_code::FailureFamily;
 use protocol::handover::{Message, Phase, StagedBytes};
-use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 /// How long an event is waited for.
@@ -32,6 +31,7 @@ pub(super) struct Staging {
 struct Shown {
     ticker: Ticker,
     words: String,
+    amount: Option<Amount>,
     told: Instant,
 }
 
@@ -57,21 +57,20 @@ impl Preparation {
     pub(super) fn finish_staging(&mut self, context: &CheckContext, staging: Option<Staging>) -> Result<()> {
         let Some(mut staging) = staging else { return Ok(()) };
         self.phase(Phase::Staging);
-        let draws = io::stderr().is_terminal() && context.settings.log_format.value == LogFormat::Text;
-        let ticker = || Ticker::new(draws, PATIENCE);
+        let ticker = Ticker::new(ticker::draws(&context.settings), PATIENCE);
         let mut used = Vec::new();
-        let mut shown = Shown { ticker: ticker(), words: String::new(), told: staging.began };
+        let mut shown = Shown { ticker, words: String::new(), amount: None, told: staging.began };
         while !staging.running.is_over() {
             self.handover.send_kept();
             match staging.running.next(WAIT) {
                 // A line takes the place of the one that is being rewritten.
                 Some(StagingEvent::Line(line)) => {
-                    shown.ticker = ticker();
+                    shown.ticker.interrupt();
                     self.console.line(&line);
                 }
                 Some(StagingEvent::Done(_, words, took, file)) => {
                     used.extend(file);
-                    shown.ticker = ticker();
+                    shown.ticker.interrupt();
                     self.console.row(Status::Ok, FailureFamily::Data.name(), &words, took);
                 }
                 Some(StagingEvent::Failed(_, failure)) => return Err(stage::error_of(failure)),
@@ -82,7 +81,7 @@ impl Preparation {
             let words = &shown.words;
             if !words.is_empty() {
                 let console = &mut self.console;
-                shown.ticker.tick(|| words.clone(), &mut |line| console.line(line));
+                shown.ticker.tick(shown.amount, || words.clone(), &mut |line| console.line(line));
             }
         }
         stage::keep(used);
@@ -93,7 +92,8 @@ impl Preparation {
         let target = |number: usize| staging.targets.get(number).map_or("", String::as_str);
         match event {
             StagingEvent::Progress(number, progress) => {
-                shown.words = stage::progress_words(target(*number), *progress, staging.began.elapsed());
+                shown.words = stage::progress_words(target(*number));
+                shown.amount = stage::amount(*progress);
                 if shown.told.elapsed() >= TOLD {
                     shown.told = Instant::now();
                     self.handover.send(&Message::Staged(StagedBytes { done: progress.done, all: progress.all }));
@@ -101,6 +101,7 @@ impl Preparation {
             }
             StagingEvent::Waits(host, doing) => {
                 shown.words = stage::wait_words(&staging.targets.join(", "), host, doing);
+                shown.amount = None;
             }
             _ => {}
         }

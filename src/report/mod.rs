@@ -18,7 +18,7 @@ pub(crate) use inventory::inventory;
 pub(crate) use json::{HookRow, NodesRow, Report};
 pub(crate) use metrics::metrics;
 pub(crate) use remedy::{Form, correction};
-pub(crate) use style::has_colour;
+pub(crate) use style::{can_redraw, has_colour};
 pub(crate) use termination::termination;
 
 /// Prints a result to stdout as lines. A closed stdout is no failure.

@@ -11,4 +11,6 @@ pub(crate) use event::StagingEvent;
 pub(crate) use keep::keep;
 pub(crate) use process::RunningStage;
 pub(crate) use request::{StageContext, requests};
-pub(crate) use words::{age_words, died, error_of, error_of_crate, not_started, progress_words, row_words, wait_words};
+pub(crate) use words::{
+    age_words, amount, died, error_of, error_of_crate, not_started, progress_words, row_words, wait_words,
+};

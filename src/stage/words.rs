@@ -2,10 +2,10 @@
 
 use super::event::StagingFailure;
 use crate::error::{Error, ErrorKind};
+use crate::progress_bar::Amount;
 use ::stage::{How, Progress, StageError, StageRequest, Stamp};
 use nix::errno::Errno;
 use protocol::exit_code::FailureFamily;
-use std::time::Duration;
 
 /// Describes data that is there: `/data: s3://b/x/, 1281 files, 138 GiB, as of 3 h ago: unchanged`.
 pub(crate) fn row_words(request: &StageRequest, stamp: &Stamp, how: How) -> String {
@@ -29,19 +29,14 @@ fn described(stamp: &Stamp) -> String {
     format!("{}, {}, {}", text::line(&stamp.source), text::count(totals.files, "file"), text::size(totals.bytes))
 }
 
-/// Describes the progress: `staging /data: 61 GiB of 138 GiB, 1.1 GiB/s, 70 s left`.
-pub(crate) fn progress_words(target: &str, progress: Progress, worked: Duration) -> String {
-    let Progress { done, all, brought } = progress;
-    if all == 0 {
-        return format!("staging {target}");
-    }
-    let rate = brought as f64 / worked.as_secs_f64().max(0.001);
-    let sizes = format!("staging {target}: {} of {}", text::size(done.min(all)), text::size(all));
-    if rate < 1.0 {
-        return sizes;
-    }
-    let left = Duration::from_secs_f64(all.saturating_sub(done) as f64 / rate);
-    format!("{sizes}, {}/s, {} left", text::size(rate as u64), text::seconds(left))
+/// Names the work: `staging /data`.
+pub(crate) fn progress_words(target: &str) -> String {
+    format!("staging {target}")
+}
+
+/// Returns how much of the data is there; `None` while it is not known how much there is.
+pub(crate) fn amount(progress: Progress) -> Option<Amount> {
+    Amount::bytes(progress.done, progress.all, progress.brought)
 }
 
 /// Describes a wait for another start.
@@ -83,14 +78,6 @@ pub(crate) fn not_started(errno: Errno) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn progress_is_told_with_rate_and_rest() {
-        let progress = Progress { done: 60 << 30, all: 120 << 30, brought: 30 << 30 };
-        let told = progress_words("/data", progress, Duration::from_secs(30));
-        assert_eq!(told, "staging /data: 60 GiB of 120 GiB, 1 GiB/s, 60 s left");
-        assert_eq!(progress_words("/data", Progress::default(), Duration::ZERO), "staging /data");
-    }
 
     #[test]
     fn the_family_of_a_failure_follows_from_what_helps() {

@@ -37,11 +37,16 @@ impl Job {
 
     /// Starts a node with settings of its own.
     fn node(&self, index: u32, own: &[(&str, &str)], words: &[&str]) -> Child {
+        self.command(index, own, words).spawn().unwrap()
+    }
+
+    fn command(&self, index: u32, own: &[(&str, &str)], words: &[&str]) -> Command {
         let mut command = Command::new(TRAINIT);
         command.args(words).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).current_dir("/");
         command.env("TRAINIT_CLUSTER_NODE", index.to_string()).envs(self.settings.iter().cloned());
         command.env("TRAINIT_DEPS_REQUIREMENTS", "off").envs(own.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 }
 
@@ -186,6 +191,23 @@ fn a_node_that_waits_says_so_in_state_history_and_report() {
     let history = std::fs::read_to_string(history).unwrap();
     assert!(history.contains("\"waiting\":"), "{history}");
     assert_eq!((&report["nodes"]["ready"], &report["nodes"]["what"]), (&true.into(), &"all 2 nodes are ready".into()));
+}
+
+#[test]
+fn at_a_terminal_a_bar_shows_how_many_nodes_have_come() {
+    let job = Job::of(3);
+    let (person, terminal) = support::pty::open();
+    person.resize(24, 90);
+    let first = job.command(0, &[("TERM", "xterm")], &["true"]).stderr(terminal).spawn().unwrap();
+    person.shows("waiting for nodes 1 and 2 of 3  ████████░");
+    let second = job.node(1, &[], &["true"]);
+    person.shows("waiting for node 2 of 3  ████████████████░");
+    let third = job.node(2, &[], &["true"]);
+    person.shows("\r\x1b[2K");
+    for node in [first, second, third] {
+        let ended = ended(node);
+        assert_eq!(ended.code, Some(0), "{}{}", person.screen(), ended.log);
+    }
 }
 
 #[test]

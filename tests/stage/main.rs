@@ -11,3 +11,4 @@ mod paths;
 mod rsync;
 mod site;
 mod starts;
+mod terminal;

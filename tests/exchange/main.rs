@@ -179,12 +179,16 @@ fn a_node_that_waits_says_so_in_state_history_and_report() {
         ("TRAINIT_HISTORY_FILE", history.to_str().unwrap()),
     ];
     let first = job.node(0, &own, &["true"]);
-    let phase = || {
-        let mut status = Command::new(TRAINIT);
-        status.arg("status").env_clear().env("TRAINIT_STATE_DIR", own[0].1);
-        String::from_utf8_lossy(&status.output().unwrap().stdout).into_owned()
+    // By its directory: other instances may run on this machine.
+    let instance = || {
+        let user = std::fs::read_dir(state.path()).ok()?.flatten().find(|entry| entry.path().is_dir())?;
+        Some(std::fs::read_dir(user.path()).ok()?.flatten().next()?.path())
     };
-    until_true("the phase", || phase().contains("waiting"));
+    let phase = || {
+        let output = Command::new(TRAINIT).args(["status", "--instance"]).arg(instance()?).env_clear().output();
+        Some(String::from_utf8_lossy(&output.unwrap().stdout).into_owned())
+    };
+    until_true("the phase", || phase().is_some_and(|phase| phase.contains("waiting")));
     let second = ended(job.node(1, &[], &["true"]));
     assert_eq!((ended(first).code, second.code), (Some(0), Some(0)), "{}", second.log);
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();

@@ -22,7 +22,7 @@ pub use host_facts::HostFacts;
 pub use job::is_first_rank;
 pub use launch::with_torchrun;
 pub use launcher::{PYTHON_WITH_VALUE, is_python, launcher};
-pub use nodes::{filled, several_nodes, world, world_of_variables};
+pub use nodes::{filled, requeueable, several_nodes, world, world_of_variables};
 pub use platform::Platform;
 pub use start_part::{StartPart, corrected};
 pub use starter::Starter;

@@ -5,7 +5,7 @@ use crate::config::{OriginValue, Settings, ValueOrigin};
 use std::ffi::OsString;
 use sys::Root;
 use sys::environment::Environment;
-use world::{CommandKind, Filled, Given, Input, Known, Variables, World};
+use world::{CommandKind, Filled, Given, Input, Known, Requeueable, Variables, World};
 
 /// The kernel's range of ports for outgoing connections.
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -84,9 +84,15 @@ fn world_with(
     })
 }
 
+/// Returns the job that its engine can be asked to start again; `None` where there is none.
+pub fn requeueable(environment: &Environment) -> Option<Requeueable> {
+    Requeueable::of(&OfEnvironment(environment))
+}
+
 /// Returns what the trainer of this command lacks.
 pub fn filled(world: &World, environment: &Environment, settings: &Settings, command: &[OsString]) -> Filled {
-    let options = launcher(command, &TORCHRUN).map_or(&[][..], |at| command.get(at + 1..).unwrap_or_default());
+    let at = launcher(command, &TORCHRUN).or_else(|| launcher(command, &LAUNCHERS));
+    let options = at.map_or(&[][..], |at| command.get(at + 1..).unwrap_or_default());
     let options: Vec<String> = options
         .iter()
         .map_while(|word| word.to_str())

@@ -1,11 +1,12 @@
 //! The job around a start: found once, told in one row, and handed to the workload as variables.
 
 use crate::check::{self, CheckContext, Status};
+use crate::config::Settings;
 use crate::engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Plan;
 use crate::report::{Console, LogNode};
-use protocol::handover::{OnHang, WorkloadKind};
+use protocol::handover::{OnHang, StopSignal, WorkloadKind};
 use std::ffi::OsString;
 use std::time::Duration;
 use sys::environment::Environment;
@@ -118,6 +119,8 @@ impl<'a> Cluster<'a> {
 fn outputs(world: Option<&World>) -> [(&'static str, Option<String>); 5] {
     let number = |known: fn(&World) -> &Option<Known<u32>>| Some(known(world?).as_ref()?.value.to_string());
     let master = || {
+        // The ranks of a launcher choose the port by their own job.
+        let world = world.filter(|world| world.scope != Scope::Launcher);
         let (master, port) = (world?.master.as_ref()?, world?.port.as_ref()?);
         let host = if master.value.contains(':') { format!("[{}]", master.value) } else { master.value.clone() };
         Some(format!("{host}:{}", port.value))
@@ -133,6 +136,18 @@ fn outputs(world: Option<&World>) -> [(&'static str, Option<String>); 5] {
 
 fn warning(line: &str, hint: &str) -> Error {
     Error::new(ErrorKind::Config, line.to_owned()).hint(hint)
+}
+
+/// Returns what a stop does to ranks on other pods, and how they get the time to save.
+///
+/// mpirun gives its ranks a second after a SIGTERM, and its ssh ends with it. It passes SIGUSR1 on and goes on itself (mpirun(1)).
+pub(super) fn stop_note(world: Option<&World>, settings: &Settings) -> Option<String> {
+    let launches = world?.scope == Scope::Launcher && settings.stop_signal.value == StopSignal::Same;
+    launches.then(|| {
+        "at a stop, mpirun ends its ranks before they could save: TRAINIT_STOP_SIGNAL=USR1 here, which mpirun passes on, and \
+         TRAINIT_STOP_ON=USR1=stop in the workers"
+            .to_owned()
+    })
 }
 
 /// Returns what log lines say of this process, where others of the same job write into the same log.

@@ -1,6 +1,7 @@
 //! `preempt` and `requeue`: what PID 1 does about an interruption from outside, and what of that cannot work here.
 
 use crate::config::{PreemptChoice, Requeue, Settings};
+use crate::engine;
 use crate::preempt;
 use protocol::handover::{Cloud, Preempt, RequeuePolicy};
 use sys::Root;
@@ -54,30 +55,25 @@ fn cloud(choice: PreemptChoice, root: &Root) -> Result<Option<Cloud>, String> {
     }
 }
 
-/// Returns the number of the job that this process speaks for: of a step with several processes only the first does.
+/// Returns the job that this process speaks for: of a step with several processes only the first does.
 fn job(
     choice: Requeue,
     environment: &Environment,
     finds: impl Fn(&str) -> bool,
 ) -> Result<Option<RequeuePolicy>, String> {
-    if choice == Requeue::Off || environment.text("SLURM_PROCID").is_some_and(|rank| rank != "0") {
+    if choice == Requeue::Off {
         return Ok(None);
     }
-    let is_number = |job: &&str| !job.is_empty() && job.bytes().all(|byte| byte.is_ascii_digit());
-    let Some(job) = environment.text("SLURM_JOB_ID").filter(is_number) else {
+    let Some(found) = engine::requeueable(environment) else {
         return Err("requeue: this is no job of Slurm (SLURM_JOB_ID is not set), so nothing starts it again".to_owned());
     };
-    match finds("scontrol") {
-        true => Ok(Some(RequeuePolicy { job: job.to_owned(), alone: is_alone(environment) })),
-        false => Err("requeue: scontrol is not on PATH here, so the batch script has to do it after the training: \
-                      [ $? -ne 143 ] || scontrol requeue $SLURM_JOB_ID"
+    match found.asks {
+        false => Ok(None),
+        true if finds("scontrol") => Ok(Some(RequeuePolicy { job: found.job.to_string(), alone: found.alone })),
+        true => Err("requeue: scontrol is not on PATH here, so the batch script has to do it after the training: \
+                     [ $? -ne 143 ] || scontrol requeue $SLURM_JOB_ID"
             .to_owned()),
     }
-}
-
-/// Returns whether this is the only process of its step, or the batch process: Slurm's `SLURM_STEP_*` are set in a step alone.
-fn is_alone(environment: &Environment) -> bool {
-    environment.text("SLURM_STEP_NUM_TASKS").is_none_or(|tasks| tasks == "1")
 }
 
 #[cfg(test)]
@@ -99,11 +95,14 @@ mod tests {
     fn only_the_first_process_of_a_step_speaks_for_its_job() {
         let mut settings = Settings::default();
         settings.requeue.value = Requeue::Scontrol;
-        let job = |rank| of(&settings, &[("SLURM_JOB_ID", "7"), ("SLURM_PROCID", rank)], true);
+        let step = |rank, tasks| {
+            let names = ["SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"];
+            let variables: Vec<(&str, &str)> = names.into_iter().zip(["7", "n[1-3]", rank, tasks]).collect();
+            of(&settings, &variables, true)
+        };
         let requeue = |alone| Some(RequeuePolicy { job: "7".into(), alone });
-        assert_eq!((job("0").requeue, job("1")), (requeue(true), Interruption::default()));
-        let tasks = |tasks| of(&settings, &[("SLURM_JOB_ID", "7"), ("SLURM_STEP_NUM_TASKS", tasks)], true).requeue;
-        assert_eq!((tasks("1"), tasks("3")), (requeue(true), requeue(false)));
+        assert_eq!((step("0", "1").requeue, step("0", "3").requeue), (requeue(true), requeue(false)));
+        assert_eq!(step("1", "3"), Interruption::default());
         assert!(of(&settings, &[], true).notes[0].contains("SLURM_JOB_ID is not set"));
         let unable = of(&settings, &[("SLURM_JOB_ID", "7")], false);
         assert!(unable.requeue.is_none() && unable.notes[0].contains("scontrol requeue $SLURM_JOB_ID"), "{unable:?}");

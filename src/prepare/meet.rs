@@ -51,8 +51,8 @@ impl Meeting {
         let value = |known: &Option<Known<u32>>| known.as_ref().map(|known| known.value);
         let (unit, of, index) = match world.scope {
             Scope::Node => (Unit::Node, value(&world.nodes)?, value(&world.node)?),
-            // The only process of its node is named as the node.
-            Scope::Process if value(&world.local_size) == Some(1) => {
+            // The only process of its node is named as the node, where the engine counts nodes.
+            Scope::Process if value(&world.local_size) == Some(1) && world.nodes.is_some() && world.node.is_some() => {
                 (Unit::Node, value(&world.nodes)?, value(&world.node)?)
             }
             Scope::Process => (Unit::Rank, value(&world.size)?, value(&world.rank)?),
@@ -372,6 +372,8 @@ mod tests {
         assert_eq!(meeting(&rank), Some((Unit::Rank, 12, 7)));
         let alone = World { scope: Scope::Process, size: known(3), rank: known(1), local_size: known(1), ..world() };
         assert_eq!(meeting(&alone), Some((Unit::Node, 3, 1)), "the only process of its node");
+        let uncounted = World { nodes: None, node: None, ..alone };
+        assert_eq!(meeting(&uncounted), Some((Unit::Rank, 3, 1)), "mpirun counts no nodes");
     }
 
     #[test]

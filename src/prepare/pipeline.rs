@@ -21,7 +21,7 @@ use super::resume::{self, Resumed};
 use super::server_setup::ServerWanted;
 use super::stop_note;
 use crate::check::{self, CheckContext, RunningChecks};
-use crate::config::{Agreement, OnFailure};
+use crate::config::{Agreement, OnFailure, Settings};
 use crate::engine::several_nodes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity;
@@ -64,7 +64,7 @@ impl Preparation {
         self.send_last_words(&context, run_dir.as_deref());
         self.begin_history(&context, &plan, run_dir.as_deref());
         self.send_grace(&context, plan.kind, &grace);
-        self.send_stop_note(&plan, &interruption);
+        self.send_stop_note(&context.settings, &plan, &interruption);
         context.at_home(entered, &plan.env);
         context.user.iter().flat_map(|user| &user.notes).for_each(|note| self.console.line(note));
 
@@ -221,9 +221,11 @@ impl Preparation {
     }
 
     /// Logs what a stop will do that cannot be helped, while there is time to write the start in another way.
-    fn send_stop_note(&mut self, plan: &Plan, interruption: &Interruption) {
+    fn send_stop_note(&mut self, settings: &Settings, plan: &Plan, interruption: &Interruption) {
         let told = plan.kind == WorkloadKind::Train && self.is_first_start();
-        let notes = stop_note::note(&plan.command).into_iter().chain(interruption.notes.iter().cloned());
+        let of_launcher = cluster::stop_note(self.world.as_ref(), settings);
+        let notes = stop_note::note(&plan.command).into_iter().chain(of_launcher);
+        let notes = notes.chain(interruption.notes.iter().cloned());
         notes.filter(|_| told).for_each(|line| self.console.line(&line));
     }
 
@@ -333,7 +335,7 @@ fn workloads_directory(run_dir: &Path, other: bool) -> PathBuf {
     if other { run_dir.join(protocol::state_file::REQUESTS) } else { run_dir.to_owned() }
 }
 
-fn interruption(settings: &crate::config::Settings, inherited: &Environment) -> Interruption {
+fn interruption(settings: &Settings, inherited: &Environment) -> Interruption {
     Interruption::of(settings, &Root::real(), inherited, |program| which::which(program).is_ok())
 }
 

@@ -87,6 +87,19 @@ pub fn login_server(name: &str) -> Option<String> {
     }
 }
 
+/// The keys that the operator's Secret brings, its file of hosts, and an ssh that asks nothing, as in the operator's base image.
+const MPI: &str = "RUN mkdir -m 700 /root/.ssh /etc/mpi && ssh-keygen -q -t ecdsa -b 521 -N '' -f /root/.ssh/id_rsa \
+     && cp /root/.ssh/id_rsa.pub /root/.ssh/authorized_keys \
+     && printf 'digits-worker-%d.digits.team.svc slots=1\\n' 0 1 > /etc/mpi/hostfile \
+     && printf 'Host *\\n StrictHostKeyChecking no\\n UserKnownHostsFile /dev/null\\n' > /etc/ssh/ssh_config.d/mpi.conf\n";
+
+/// An image for the pods of an MPIJob; nothing, and a printed reason, where Debian's packages cannot be fetched.
+pub fn mpi() -> Option<String> {
+    static BUILT: OnceLock<String> = OnceLock::new();
+    let sshd = login_server("sshd")?;
+    Some(BUILT.get_or_init(|| build_text("mpi", MPI, &sshd)).clone())
+}
+
 /// A user in the group of all users, a home that the group may write, and an /etc/passwd that group 0 may write.
 const STACKS: &str = "ENV NB_USER=jovyan NB_UID=1000 NB_GID=100 HOME=/home/jovyan SHELL=/bin/bash PATH=/opt/conda/bin:$PATH\n\
     RUN useradd -l -m -s /bin/bash -u 1000 -g 100 jovyan && mkdir -p /home/jovyan/work /opt/conda/bin \

@@ -16,6 +16,7 @@ mod locks;
 mod login_shells;
 mod logins;
 mod mistakes;
+mod mpi;
 mod nodes;
 mod podman;
 mod preparing;

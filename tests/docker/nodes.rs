@@ -5,10 +5,10 @@ use crate::harness::{Container, Run, docker, docker_says, unique_name};
 use crate::images::{Image, image};
 
 /// A network that is removed when the test lets go of it.
-struct Network(String);
+pub struct Network(pub String);
 
 impl Network {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let name = unique_name();
         docker_says(["network", "create", "--label", "trainit.test", &name]);
         Network(name)

@@ -17,7 +17,7 @@ const PORTS: &[&str] = &["PET_MASTER_PORT", "MASTER_PORT"];
 impl World {
     /// Returns whether an engine or a key may tell of a world, by the names of variables alone.
     pub fn may_be(variables: &dyn Variables, given: &Given) -> bool {
-        let marked = |row: &Row| row.marks.iter().all(|name| variables.get(name).is_some());
+        let marked = |row: &Row| row.is_marked(variables);
         given.engine != EngineChoice::Off && (given.nodes.is_some() || given.launches || TABLE.iter().any(marked))
     }
 

@@ -1,6 +1,6 @@
 //! A row of the table of engines: by which variables an engine is known, and which of them tell what.
 
-use crate::input::Input;
+use crate::input::{Input, Variables};
 use crate::known::Known;
 use crate::scope::Scope;
 use crate::world::World;
@@ -44,6 +44,8 @@ pub struct Row {
     pub attempt: Names,
     /// What tells this job from others.
     pub job: Names,
+    /// The number by which `scontrol requeue` names the job.
+    pub requeue: Names,
     /// How many of the numbers at the end of the host's name are 0 in that of the master; 0 where the name does not tell.
     pub zeros: usize,
     /// The port where no variable tells one; 0: by the job.
@@ -71,6 +73,7 @@ impl Row {
         port: &[],
         attempt: &[],
         job: &[],
+        requeue: &[],
         zeros: 0,
         default_port: 0,
         refine: |_, _| true,
@@ -78,8 +81,7 @@ impl Row {
 
     /// Reads the world that this engine tells; `None` where it did not start this process.
     pub(crate) fn read(&self, input: &Input<'_>) -> Option<World> {
-        let is_set = |name: &&str| input.variables.get(name).is_some();
-        if !self.marks.iter().all(is_set) || self.without.iter().any(is_set) {
+        if !self.is_marked(input.variables) {
             return None;
         }
         let mut world = World { engine: self.engine, words: self.words, scope: self.scope, ..World::default() };
@@ -94,9 +96,22 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Returns whether the variables are those of this engine.
+    pub(crate) fn is_marked(&self, variables: &dyn Variables) -> bool {
+        let is_set = |name: &&str| variables.get(name).is_some();
+        self.marks.iter().all(is_set) && !self.without.iter().any(is_set)
+    }
+}
+
 /// Returns the first number that one of the variables holds.
 pub(crate) fn number<T: FromStr>(input: &Input<'_>, names: Names) -> Option<Known<T>> {
-    let read = |name: &&str| Some(Known::new(input.variables.get(name)?.trim().parse().ok()?, *name));
+    number_of(input.variables, names)
+}
+
+/// Does the same where nothing but the variables is at hand.
+pub(crate) fn number_of<T: FromStr>(variables: &dyn Variables, names: Names) -> Option<Known<T>> {
+    let read = |name: &&str| Some(Known::new(variables.get(name)?.trim().parse().ok()?, *name));
     names.iter().find_map(read)
 }
 

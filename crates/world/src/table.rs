@@ -4,10 +4,26 @@
 //! Sources: the engines' own code and pages, and environments that were seen; docs/cluster.md shows the same table.
 
 use crate::engine;
-use crate::row::Row;
+use crate::row::{Names, Row};
 use crate::scope::Scope;
 
 const N: Row = Row::NOTHING;
+
+/// The variable by which ranks of Open MPI learn where rank 0 is: mpirun hands on to them what has this beginning.
+pub(crate) const MASTER_BELOW_OPEN_MPI: &str = "OMPI_MCA_trainit_master";
+
+/// The number of a job of Slurm.
+const SLURM_JOB: Names = &["SLURM_JOB_ID"];
+
+/// The launcher of an MPIJob. The operator names the file of hosts to each MPI in its own variable.
+const MPI_LAUNCHER: Row = Row {
+    engine: "mpijob",
+    words: "MPI launcher",
+    about: "the launcher of an MPIJob or of Trainer v2 with MPI",
+    scope: Scope::Launcher,
+    refine: engine::mpi_launcher,
+    ..N
+};
 
 /// Open MPI's variables, which Azure ML's MPI jobs have, too.
 const OPEN_MPI: Row = Row {
@@ -20,6 +36,7 @@ const OPEN_MPI: Row = Row {
     size: &["OMPI_COMM_WORLD_SIZE"],
     local: &["OMPI_COMM_WORLD_LOCAL_RANK"],
     local_size: &["OMPI_COMM_WORLD_LOCAL_SIZE"],
+    master: &[MASTER_BELOW_OPEN_MPI],
     job: &["PMIX_NAMESPACE", "OMPI_MCA_orte_hnp_uri"],
     ..N
 };
@@ -78,7 +95,7 @@ const VOLCANO: Row = Row {
 };
 
 /// The rows, in order of precedence.
-pub static TABLE: [Row; 33] = [
+pub static TABLE: [Row; 35] = [
     Row {
         engine: "torchrun",
         words: "torchrun",
@@ -161,6 +178,7 @@ pub static TABLE: [Row; 33] = [
         size: &["SLURM_STEP_NUM_TASKS"],
         local: &["SLURM_LOCALID"],
         attempt: &["SLURM_RESTART_COUNT"],
+        requeue: SLURM_JOB,
         refine: engine::slurm_step,
         ..N
     },
@@ -312,15 +330,13 @@ pub static TABLE: [Row; 33] = [
         refine: engine::tf_config,
         ..N
     },
+    Row { marks: &["OMPI_MCA_orte_default_hostfile", "KUBERNETES_SERVICE_HOST"], ..MPI_LAUNCHER },
     Row {
-        engine: "mpijob",
-        words: "MPI launcher",
-        about: "the launcher of an MPIJob or of Trainer v2 with MPI",
-        marks: &["OMPI_MCA_orte_default_hostfile", "KUBERNETES_SERVICE_HOST"],
-        scope: Scope::Launcher,
-        refine: engine::mpi_launcher,
-        ..N
+        about: "the same with Intel MPI",
+        marks: &["I_MPI_HYDRA_HOST_FILE", "KUBERNETES_SERVICE_HOST"],
+        ..MPI_LAUNCHER
     },
+    Row { about: "the same with MPICH", marks: &["HYDRA_HOST_FILE", "KUBERNETES_SERVICE_HOST"], ..MPI_LAUNCHER },
     Row {
         engine: "jobset",
         words: "JobSet",
@@ -359,7 +375,8 @@ pub static TABLE: [Row; 33] = [
         scope: Scope::Batch,
         nodes: &["SLURM_NNODES", "SLURM_JOB_NUM_NODES"],
         attempt: &["SLURM_RESTART_COUNT"],
-        job: &["SLURM_JOB_ID"],
+        job: SLURM_JOB,
+        requeue: SLURM_JOB,
         refine: engine::slurm_batch,
         ..N
     },

@@ -4,10 +4,17 @@ use crate::input::Input;
 use crate::known::{Known, count};
 use crate::world::World;
 
-/// Completes the world of a launcher, which is none of the nodes.
+/// The variables that name the file of hosts to a launcher: of Open MPI, Intel MPI and MPICH.
+pub(crate) const HOST_FILES: [&str; 3] = ["OMPI_MCA_orte_default_hostfile", "I_MPI_HYDRA_HOST_FILE", "HYDRA_HOST_FILE"];
+
+/// Completes the world of a launcher, which is none of the nodes. Each launcher fills the hosts of its file in order, so rank 0 is on the
+/// first. A line is `host slots=2` for Open MPI and `host:2` for the others.
 pub(crate) fn mpi_launcher(world: &mut World, input: &Input<'_>) -> bool {
-    let file = input.variables.get("OMPI_MCA_orte_default_hostfile").unwrap_or_default();
-    world.nodes = count(lines(input, file).len(), file).filter(|count| count.value > 0);
+    let file = HOST_FILES.iter().find_map(|name| input.variables.get(name)).unwrap_or_default();
+    let hosts = lines(input, file);
+    world.nodes = count(hosts.len(), file).filter(|count| count.value > 0);
+    let first = hosts.first().and_then(|line| line.split(':').next()).filter(|host| !host.is_empty());
+    world.master = first.map(|host| Known::new(host.to_owned(), file));
     true
 }
 

@@ -58,7 +58,7 @@ impl Case {
         let mut words = words.split(' ').map(str::to_owned);
         self.command = match words.next().unwrap().as_str() {
             "torchrun" => CommandKind::Torchrun,
-            "accelerate" => CommandKind::Launcher,
+            "accelerate" | "mpirun" => CommandKind::Launcher,
             "ray" => CommandKind::Ray,
             _ => CommandKind::Other,
         };

@@ -1,7 +1,7 @@
 //! Fills the gaps in what a trainer reads: nothing that is set is changed, and a set that contradicts the world is left alone.
 
 use super::wanted::{Asked, Wanted};
-use super::{jax, ranks, torchrun};
+use super::{jax, mpirun, ranks, torchrun};
 use crate::input::{CommandKind, Variables};
 use crate::scope::Scope;
 use crate::world::World;
@@ -51,6 +51,15 @@ pub static TRAINERS: [Trainer; 4] = [
         rejoins: |_, _| true,
     },
 ];
+
+/// What starts the ranks of an MPIJob, which no key names.
+static MPIRUN: Trainer = Trainer {
+    word: "mpirun",
+    choice: TrainerChoice::Auto,
+    about: "the launcher of an MPIJob",
+    wanted: mpirun::wanted,
+    rejoins: |_, _| true,
+};
 
 /// The trainer that the configuration names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,10 +120,12 @@ pub fn fill(
     Filled { trainer: Some(trainer.word), set, contradictions, rejoins: (trainer.rejoins)(world, &asked), missing }
 }
 
-/// Chooses the trainer. What is no rank and no node gets none.
+/// Chooses the trainer. A batch script's process gets none, and a launcher what starts its ranks.
 fn trainer(world: &World, choice: TrainerChoice, command: CommandKind, launches: bool) -> Option<&'static Trainer> {
     let choice = match choice {
-        _ if matches!(world.scope, Scope::Launcher | Scope::Batch) => return None,
+        TrainerChoice::Off => return None,
+        _ if world.scope == Scope::Launcher => return Some(&MPIRUN),
+        _ if world.scope == Scope::Batch => return None,
         TrainerChoice::Auto => automatic(world, command, launches)?,
         choice => choice,
     };

@@ -2,6 +2,7 @@
 
 mod fill;
 mod jax;
+mod mpirun;
 mod ranks;
 mod torchrun;
 mod wanted;

@@ -135,6 +135,18 @@ impl Mode<'_> {
     }
 }
 
+/// Returns whether a start without a plan was to be a training: its command line cannot be understood, or names nothing to start.
+///
+/// A mode that is named decides, and without one whether a person is at the terminal.
+pub fn was_to_train(words: &[OsString], settings: &Settings, attended: bool) -> bool {
+    let named = &settings.mode.value;
+    let trains = |name: &str| find(name, settings).is_some_and(|mode| mode.kind() == WorkloadKind::Train);
+    let builds = |name: &str| find(name, settings).is_some_and(|mode| mode.kind() == WorkloadKind::Build);
+    let of_word = |word: &OsString| word.to_str().is_some_and(|word| word.split([',', '=']).any(builds));
+    let before_command = words.iter().take_while(|word| *word != "--");
+    (if named == "auto" { !attended } else { names(named).all(trains) }) && !before_command.into_iter().any(of_word)
+}
+
 /// Decides what starts.
 ///
 /// # Errors

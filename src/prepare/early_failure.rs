@@ -10,8 +10,9 @@ use crate::cli::StartRequest;
 use crate::config::{Agreement, Settings, UnusableConfig};
 use crate::engine::{self, HostFacts};
 use crate::error::{Error, ErrorKind};
-use crate::mode::{self, ModeFacts, Plan};
+use crate::mode::{self, ModeFacts};
 use protocol::handover::{Message, WorkloadKind};
+use std::ffi::OsString;
 use std::path::Path;
 use std::rc::Rc;
 use sys::environment::Environment;
@@ -26,6 +27,7 @@ impl Preparation {
     pub(super) fn fail_early(
         &mut self,
         request: Option<&StartRequest>,
+        words: &[OsString],
         inherited: &Environment,
         failed: UnusableConfig,
     ) -> Error {
@@ -38,8 +40,8 @@ impl Preparation {
         let run_dir = hold.as_ref().and_then(|_| self.run_dir(&settings, inherited, None, true));
         let policy = policy::of_failure(&settings, hold, run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path()));
         self.handover.send(&Message::Policy(Box::new(policy)));
-        match request {
-            Some(request) => self.tell_others(request, inherited, &settings, error),
+        match to_train(request, words, inherited, &settings) {
+            Some(command) => self.tell_others(&command, inherited, &settings, error),
             None => error,
         }
     }
@@ -47,13 +49,12 @@ impl Preparation {
     /// Tells the other nodes of the job, if there are any. Returns the error that all of them end with.
     fn tell_others(
         &mut self,
-        request: &StartRequest,
+        command: &[OsString],
         inherited: &Environment,
         settings: &Settings,
         error: Error,
     ) -> Error {
-        let Some(plan) = training(request, inherited, settings) else { return error };
-        self.world = engine::world_of_variables(&Root::real(), inherited, settings, &plan.command);
+        self.world = engine::world_of_variables(&Root::real(), inherited, settings, command);
         let tells = settings.cluster_agree.contains(&Agreement::Checks);
         let Some(meeting) = self.meeting(settings).filter(|_| tells) else { return error };
         self.console.name_node(cluster::log_node(self.world.as_ref()));
@@ -62,8 +63,13 @@ impl Preparation {
     }
 }
 
-/// Returns the plan if it is a training; a mode that is not known without the configuration is none.
-fn training(request: &StartRequest, inherited: &Environment, settings: &Settings) -> Option<Plan> {
+/// Returns the command of a start that is a training, or was to be one: empty where the command line names none that can be understood.
+pub(super) fn to_train(
+    request: Option<&StartRequest>,
+    words: &[OsString],
+    inherited: &Environment,
+    settings: &Settings,
+) -> Option<Vec<OsString>> {
     let facts = ModeFacts {
         attended: terminal::is_attended(),
         editor: &|| false,
@@ -71,5 +77,8 @@ fn training(request: &StartRequest, inherited: &Environment, settings: &Settings
         shell: &|| Some("/bin/sh".into()),
         workdir: Path::new("/"),
     };
-    mode::plan(request, settings, facts).ok().filter(|plan| plan.kind == WorkloadKind::Train)
+    match request.map(|request| mode::plan(request, settings, facts)) {
+        Some(Ok(plan)) => (plan.kind == WorkloadKind::Train).then_some(plan.command),
+        Some(Err(_)) | None => mode::was_to_train(words, settings, facts.attended).then(Vec::new),
+    }
 }

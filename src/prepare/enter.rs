@@ -35,12 +35,12 @@ impl Preparation {
             let options = &ConfigOptions::default();
             let sources = ConfigSources { root: &root, environment: inherited, options, workdir: &here };
             let settings = TrustedLayers::read(&sources).settings();
-            self.fail_early(None, inherited, UnusableConfig { error, settings })
+            self.fail_early(None, words, inherited, UnusableConfig { error, settings })
         })?;
         trace::begin(inherited, &request.options.set);
         let sources = ConfigSources { root: &root, environment: inherited, options: &request.options, workdir: &here };
         let (loaded, entered) =
-            self.load(&sources).map_err(|failed| self.fail_early(Some(&request), inherited, *failed))?;
+            self.load(&sources).map_err(|failed| self.fail_early(Some(&request), words, inherited, *failed))?;
         let planned = check::validate(&loaded.settings)
             .and_then(|()| decide(&loaded, &entered, inherited, |facts| mode::plan(&request, &loaded.settings, facts)));
         match planned {
@@ -50,7 +50,7 @@ impl Preparation {
             }
             Err(error) => {
                 let failed = self.code_first(Box::new(UnusableConfig { error, settings: loaded.settings }));
-                Err(self.fail_early(Some(&request), inherited, *failed))
+                Err(self.fail_early(Some(&request), words, inherited, *failed))
             }
         }
     }

@@ -10,8 +10,8 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use sys::environment::Environment;
-use sys::process;
 use sys::signal::InheritedSignals;
+use sys::{ExecTrial, exec_trial, process};
 use tracing::{Level, debug, enabled};
 
 /// What the C library searches when PATH is not set.
@@ -20,17 +20,43 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 /// Restores everything inherited and execs the workload. Returns only after a failure, which it has sent to PID 1.
 pub(super) fn launch(ready: &PreparedWorkload, handover: &HandoverWriter, inherited: &InheritedSignals) -> Error {
     let PreparedWorkload { command, environment } = ready;
-    let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
-    let path = environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
+    let (argv, path) = (argv(command), search_path(environment));
     told(command, environment);
     let environment = environment.to_envp();
     handover.send(&Message::Launching(text::command(command)));
     process::end_with_parent(); // repeated, because a change of the user resets it (PR_SET_PDEATHSIG)
     inherited.give_back();
     let errno = process::execute(&argv, &environment, path);
-    let name = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name_of(command);
     handover.send(&Message::Failed { errno: errno as i32, name: name.clone() });
-    failure(&name, errno, file(&name, path).and_then(|file| obstacle_of(&file)))
+    failed_exec(&name, errno, path)
+}
+
+/// Has the kernel try the exec in a child that it stops before the first instruction; returns the error with which the exec fails.
+///
+/// What may pass by itself, and what a security module may forbid only to a traced process, is left to the real exec.
+pub(super) fn tried_failure(workload: &PreparedWorkload) -> Option<Error> {
+    let PreparedWorkload { command, environment } = workload;
+    let path = search_path(environment);
+    let ExecTrial::Fails(errno) = exec_trial(&argv(command), &environment.to_envp(), path) else { return None };
+    let doubtful = [Errno::EACCES, Errno::EPERM, Errno::EAGAIN, Errno::ENOMEM, Errno::ETXTBSY, Errno::EINTR];
+    (!doubtful.contains(&errno)).then(|| failed_exec(&name_of(command), errno, path))
+}
+
+fn argv(command: &[OsString]) -> Vec<CString> {
+    command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect()
+}
+
+fn search_path(environment: &Environment) -> &[u8] {
+    environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes)
+}
+
+fn name_of(command: &[OsString]) -> String {
+    command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn failed_exec(name: &str, errno: Errno, path: &[u8]) -> Error {
+    failure(name, errno, file(name, path).and_then(|file| obstacle_of(&file)))
 }
 
 /// Logs the command, and the names of the variables that trainit has changed; never their values.
@@ -69,7 +95,7 @@ pub(super) fn certain_failure(command: &[OsString], environment: &Environment) -
 
 fn unstartable(command: &[OsString], environment: &Environment, counts: fn(&Obstacle) -> bool) -> Option<Error> {
     let name = command.first()?.to_string_lossy();
-    let path = environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
+    let path = search_path(environment);
     match file(&name, path) {
         Some(file) if file.exists() => {
             let obstacle = obstacle_of(&file).filter(counts)?;

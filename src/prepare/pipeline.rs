@@ -154,7 +154,10 @@ impl Preparation {
     fn startable(&self, context: &CheckContext, ready: Result<Resuming>) -> Result<Resuming> {
         let ready = ready?;
         let workload = self.meeting(&context.settings).map(|_| &ready.workload);
-        let failure = workload.and_then(|workload| launch::certain_failure(&workload.command, &workload.environment));
+        let failure = workload.and_then(|workload| {
+            let by_file = launch::certain_failure(&workload.command, &workload.environment);
+            by_file.or_else(|| launch::tried_failure(workload))
+        });
         failure.map_or(Ok(ready), Err)
     }
 

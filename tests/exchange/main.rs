@@ -7,6 +7,7 @@ mod support;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -129,6 +130,38 @@ fn a_command_that_one_node_cannot_start_ends_all_with_its_code() {
 }
 
 #[test]
+fn a_command_that_the_kernel_refuses_though_its_file_looks_right_ends_all_with_its_code() {
+    let bin = tempfile::tempdir().unwrap();
+    let program = bin.path().join("broken");
+    // The head of a program for this machine, with nothing behind it.
+    let head = std::fs::read("/proc/self/exe").unwrap();
+    std::fs::write(&program, [&head[..20], &[0; 300]].concat()).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let ran = bin.path().join("ran");
+    let touch = ["touch", ran.to_str().unwrap()];
+    for failing in [0, 1] {
+        let job = Job::of(2);
+        let broken = [program.to_str().unwrap()];
+        let words = |index| if index == failing { &broken[..] } else { &touch[..] };
+        let nodes = (0..2).map(|index| job.node(index, &[], words(index))).collect();
+        assert_all_end(nodes, 126, &format!("node {failing} of 2 ({}): cannot run {}", host(), program.display()));
+    }
+    assert!(!ran.exists(), "the other node's command has run");
+}
+
+#[test]
+fn a_command_line_that_one_node_cannot_read_ends_all_with_64() {
+    for (words, line) in [(&["--no-such-option", "true"][..], "unexpected argument"), (&[][..], "nothing to")] {
+        for failing in [0, 1] {
+            let job = Job::of(2);
+            let words = |index| if index == failing { words } else { &["true"][..] };
+            let nodes = (0..2).map(|index| job.node(index, &[], words(index))).collect();
+            assert_all_end(nodes, 64, &format!("node {failing} of 2 ({}): {line}", host()));
+        }
+    }
+}
+
+#[test]
 fn a_restart_in_place_that_the_others_would_not_meet_is_refused_on_all_nodes() {
     for (key, value, named) in
         [("RESTART_MAX", "3", "restart.max"), ("WATCHDOG_ACTION", "restart", "watchdog.action: restart")]
@@ -159,10 +192,15 @@ fn a_configuration_that_one_node_cannot_read_ends_all_with_78() {
 fn a_configuration_that_cannot_be_read_holds_up_nobody_who_meets_nobody() {
     let misread = ("TRAINIT_STOP_GRACE", "soon");
     let off = ("TRAINIT_CLUSTER_AGREE", "resume");
-    for (own, words) in [(&[misread, off][..], &["true"][..]), (&[misread], &["run", "--mode", "shell", "--", "true"])]
-    {
+    let shell = ("TRAINIT_MODE", "shell");
+    for (own, words, code) in [
+        (&[misread, off][..], &["true"][..], 78),
+        (&[misread], &["run", "--mode", "shell", "--", "true"], 78),
+        (&[], &["--no-such-option", "shell"], 64),
+        (&[shell], &["--no-such-option", "true"], 64),
+    ] {
         let ended = ended(Job::of(2).node(1, own, words));
-        assert_eq!(ended.code, Some(78), "{}", ended.log);
+        assert_eq!(ended.code, Some(code), "{}", ended.log);
         assert!(!ended.log.contains("waiting"), "{}", ended.log);
     }
 }

@@ -16,6 +16,7 @@ pub mod credentials;
 pub mod directory;
 pub mod embedded_program;
 pub mod environment;
+mod exec_trial;
 pub mod executable;
 pub mod filesystem;
 pub mod fork_detached;
@@ -50,6 +51,7 @@ pub mod window;
 
 pub use args::Args;
 pub use clone_range::clone_range;
+pub use exec_trial::{ExecTrial, exec_trial};
 pub use process_id::{KillTarget, NoPid, Pgid, Pid};
 pub use root::Root;
 pub use signal_number::Signal;

@@ -31,13 +31,20 @@ pub(crate) struct CodeQuestion<'a> {
     pub directory: PathBuf,
     /// The mount table.
     pub mounts: &'a Mounts,
+    /// The commit that another node of the job has found.
+    pub told: Option<String>,
 }
 
 impl<'a> CodeQuestion<'a> {
     /// Makes the question of these layers.
     pub(crate) fn of(trusted: &'a TrustedLayers<'_>, settings: &'a Settings) -> Self {
         let environment = trusted.sources().environment;
-        CodeQuestion { settings, environment, directory: trusted.code(), mounts: trusted.mounts() }
+        CodeQuestion { settings, environment, directory: trusted.code(), mounts: trusted.mounts(), told: None }
+    }
+
+    /// Returns whether the environment names the commit.
+    pub(crate) fn is_pinned(&self) -> bool {
+        given(self.environment).is_some()
     }
 }
 
@@ -67,20 +74,22 @@ impl BroughtCode {
     }
 }
 
-/// Brings the code that the settings name, as the workload's user; `None` if they name none.
+/// Brings the code that the settings name, as the workload's user; `None` if they name none. `found` hears the commit before it is fetched.
 pub(crate) fn bring(
     question: &CodeQuestion<'_>,
     entered: &Entered,
+    found: &mut dyn FnMut(&str),
     tell: &mut dyn FnMut(&str),
 ) -> Option<Result<BroughtCode>> {
     let address = question.settings.code_from.value.as_ref()?;
-    Some(bring_from(address, question, entered, tell))
+    Some(bring_from(address, question, entered, found, tell))
 }
 
 fn bring_from(
     address: &Address,
     question: &CodeQuestion<'_>,
     entered: &Entered,
+    found: &mut dyn FnMut(&str),
     tell: &mut dyn FnMut(&str),
 ) -> Result<BroughtCode> {
     let began = Instant::now();
@@ -96,13 +105,14 @@ fn bring_from(
         far: reach::far(question.mounts, &question.directory).is_some(),
         address,
         pinned: pinned.as_deref(),
+        told: question.told.as_deref(),
         depth: settings.code_depth.value,
         submodules: settings.code_submodules.value,
         contents: settings.code_lfs.value == Lfs::Auto,
         access: &access,
         environment: &environment,
     };
-    let brought = checkout::bring(&request, &mut show);
+    let brought = checkout::bring(&request, found, &mut show);
     drop(ticker);
     let brought = brought.map_err(|failure| words::failed(&question.directory, address, &access, failure))?;
     Ok(BroughtCode { address: address.clone(), directory: question.directory.clone(), brought, took: began.elapsed() })

@@ -72,7 +72,7 @@ impl CommandInput {
         let mut code = None;
         let loaded = self.settled(|settled| {
             let bring = |trusted: &TrustedLayers<'_>, settings: &Settings, entered: &Entered| {
-                code = code::bring(&CodeQuestion::of(trusted, settings), entered, tell);
+                code = code::bring(&CodeQuestion::of(trusted, settings), entered, &mut |_| (), tell);
             };
             Ok(settled.load_after(bring)?)
         });

@@ -39,8 +39,9 @@ impl Preparation {
         })?;
         trace::begin(inherited, &request.options.set);
         let sources = ConfigSources { root: &root, environment: inherited, options: &request.options, workdir: &here };
-        let (loaded, entered) =
-            self.load(&sources).map_err(|failed| self.fail_early(Some(&request), words, inherited, *failed))?;
+        let (loaded, entered) = self
+            .load(&request, &sources)
+            .map_err(|failed| self.fail_early(Some(&request), words, inherited, *failed))?;
         let planned = check::validate(&loaded.settings)
             .and_then(|()| decide(&loaded, &entered, inherited, |facts| mode::plan(&request, &loaded.settings, facts)));
         match planned {
@@ -59,7 +60,11 @@ impl Preparation {
     ///
     /// Code that cannot be brought ends the start only after the other nodes and the report know of it, so as long as the rest is valid
     /// without it, the error is kept.
-    fn load(&mut self, sources: &ConfigSources<'_>) -> Result<(Loaded, Entered), Box<UnusableConfig>> {
+    fn load(
+        &mut self,
+        request: &StartRequest,
+        sources: &ConfigSources<'_>,
+    ) -> Result<(Loaded, Entered), Box<UnusableConfig>> {
         let settled = check::settle(sources)?;
         if let Some(user) = policy::user(&settled.identity) {
             let run_dir = self.run_dir(&settled.settings, sources.environment, Some(&user), true);
@@ -67,7 +72,8 @@ impl Preparation {
             let previous = self.previous_run(&settled.settings, sources.environment, own);
             self.of_root = Some(OfRoot { run_dir, previous });
         }
-        let loaded = settled.load_after(|trusted, settings, entered| self.bring_code(trusted, settings, entered));
+        let loaded =
+            settled.load_after(|trusted, settings, entered| self.bring_code(request, trusted, settings, entered));
         loaded.map_err(|failed| self.code_first(failed))
     }
 

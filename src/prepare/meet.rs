@@ -61,6 +61,21 @@ impl Meeting {
         let place = Place { name: world.master.as_ref()?.value.clone(), port: world.port.as_ref()?.value };
         (of > 1 && index < of).then_some(Meeting { unit, of, index, place, wait })
     }
+
+    /// Returns whether the others come to this process.
+    pub(super) fn is_host(&self) -> bool {
+        self.index == 0
+    }
+
+    /// Returns where they meet.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Returns how long they wait for each other.
+    pub(super) fn wait(&self) -> Duration {
+        self.wait
+    }
 }
 
 impl Preparation {
@@ -79,6 +94,7 @@ impl Preparation {
         plan: &Plan,
         ready: Result<Resuming>,
     ) -> Result<PreparedWorkload> {
+        self.end_commit_teller();
         let tells = context.settings.cluster_agree.contains(&Agreement::Checks);
         let Some(meeting) = self.meeting(&context.settings).filter(|_| ready.is_ok() || tells) else {
             return ready.map(|ready| self.together(context, ready));
@@ -103,6 +119,7 @@ impl Preparation {
         own: Hello,
         failed: Option<&Error>,
     ) -> Result<Resume> {
+        self.end_commit_teller();
         if let Some(error) = failed {
             (!self.told).then(|| self.console.error(error));
             self.handover.send(&Message::Failing(error.exit().code()));
@@ -282,7 +299,7 @@ fn instance() -> u64 {
 }
 
 /// The lines about waiting: the first one soon, and then more and more seldom.
-struct WaitingLines {
+pub(super) struct WaitingLines {
     /// The exit code that PID 1 knows.
     code: Option<u8>,
     begun: Instant,
@@ -290,7 +307,7 @@ struct WaitingLines {
 }
 
 impl WaitingLines {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         WaitingLines { code: None, begun: Instant::now(), next: FIRST_LINE }
     }
 
@@ -309,7 +326,8 @@ impl WaitingLines {
         }
     }
 
-    fn due(&mut self, progress: &Progress, failed: bool) -> Option<String> {
+    /// Returns the line that is due, if there is one.
+    pub(super) fn due(&mut self, progress: &Progress, failed: bool) -> Option<String> {
         let waited = self.begun.elapsed();
         if waited < self.next {
             return None;

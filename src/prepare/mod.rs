@@ -5,6 +5,7 @@
 mod agreed_resume;
 mod cluster;
 mod code;
+mod commit_teller;
 mod dependencies;
 mod early_failure;
 mod enter;
@@ -21,6 +22,7 @@ mod login_shells;
 mod made_of;
 mod meet;
 mod outputs;
+mod pinned_commit;
 mod pipeline;
 mod policy;
 mod preparation;

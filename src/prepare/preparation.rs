@@ -1,5 +1,6 @@
 //! The values that a start carries through all its steps. The steps are methods in other files; this file depends on none of them.
 
+use super::commit_teller::CommitTeller;
 use super::start_history::{PhaseTimes, StartHistory};
 use crate::check::Finding;
 use crate::code::BroughtCode;
@@ -43,6 +44,8 @@ pub(super) struct Preparation {
     pub(super) dependencies: Option<(String, Duration)>,
     /// The code of `code.from`, or why it could not be brought; `None` without that key.
     pub(super) code: Option<Result<BroughtCode>>,
+    /// The process that tells the other nodes which commit this node has found.
+    pub(super) commit_teller: Option<CommitTeller>,
     /// The outcome of that, and the time that it took.
     pub(super) code_row: Option<(String, Duration)>,
     /// The results of the work that only root could do for another user, once it is done.
@@ -92,6 +95,7 @@ impl Preparation {
             state_trouble,
             dependencies,
             code: None,
+            commit_teller: None,
             code_row: None,
             of_root,
             previous: None,

@@ -25,6 +25,9 @@ pub struct Request<'a> {
     pub address: &'a Address,
     /// The commit that all starts of a job were told to take, in place of the name.
     pub pinned: Option<&'a str>,
+    /// The commit that another node has found for a branch. It is taken in place of the branch's newest one, of which it must be an
+    /// ancestor: who told it need not be trusted.
+    pub told: Option<&'a str>,
     /// How many commits of the history are fetched; `None` for all.
     pub depth: Option<u32>,
     /// Whether submodules are fetched.
@@ -66,11 +69,18 @@ pub struct Brought {
 /// How often the server is asked when it cannot be reached, and the pause before each further time.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
-/// Brings the commit into the directory.
+/// How many commits of a branch are looked through for the one that another node has found.
+const MOVED_MOST: u32 = 64;
+
+/// Brings the commit into the directory. `found` hears which one it is before it is fetched.
 ///
 /// # Errors
 /// Why it could not be brought. Then the directory holds what it held before, or the next start goes on where this one stopped.
-pub fn bring(request: &Request<'_>, tell: &mut dyn FnMut(&Progress)) -> Result<Brought, Failure> {
+pub fn bring(
+    request: &Request<'_>,
+    found: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(&Progress),
+) -> Result<Brought, Failure> {
     let place = Place::make(request.directory)?;
     place.stamp()?;
     let mut hold = place.hold(request.far, &mut |waited| tell(&Progress::Waiting(waited)))?;
@@ -86,9 +96,10 @@ pub fn bring(request: &Request<'_>, tell: &mut dyn FnMut(&Progress)) -> Result<B
         return Ok(step.kept(changes));
     }
     let named = match step.resolve(&mut tell) {
-        Ok(named) => named,
+        Ok(named) => step.as_told(named, &mut tell),
         Err(failure) => return step.go_on_without(failure),
     };
+    found(&named.commit);
     step.check_out(&named, &mut tell)
 }
 
@@ -160,6 +171,26 @@ impl Step<'_> {
         })
     }
 
+    /// Takes the commit that another node has found, if the branch had it shortly before.
+    fn as_told(&mut self, named: Named, tell: &mut dyn FnMut(&GitProgress)) -> Named {
+        let told = self.request.told.filter(|told| *told != named.commit && named.by == NamedBy::Branch);
+        match told {
+            Some(told) if self.is_before(told, &named, tell) => Named { commit: told.to_owned(), ..named },
+            _ => named,
+        }
+    }
+
+    /// Returns whether a commit is one of the last of a branch.
+    fn is_before(&mut self, commit: &str, branch: &Named, tell: &mut dyn FnMut(&GitProgress)) -> bool {
+        let Some(full) = &branch.full else { return false };
+        let depth = self.request.depth.map(|depth| depth.max(MOVED_MOST));
+        self.set_busy(true).is_ok()
+            && self.name_remote().is_ok()
+            && self.fetch_words(&[full], depth, tell).is_ok()
+            && self.has(commit).unwrap_or(false)
+            && self.git.agrees(&["merge-base", "--is-ancestor", commit, &branch.commit]).unwrap_or(false)
+    }
+
     /// Goes on with what is there, if the server only cannot be asked; the caller decides whether that is enough.
     fn go_on_without(self, failure: Failure) -> Result<Brought, Failure> {
         let wanted = self.request.address.reference.as_deref();
@@ -198,14 +229,17 @@ impl Step<'_> {
         Ok(Brought { commit: named.commit.clone(), name, by: named.by, unchanged: whole, changes: None, stale: None })
     }
 
+    fn name_remote(&self) -> Result<(), Failure> {
+        self.git.ask(&["config", "remote.origin.url", &self.request.address.url])?;
+        self.git.ask(&["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"]).map(drop)
+    }
+
     fn fetch(&self, named: &Named, tell: &mut dyn FnMut(&GitProgress)) -> Result<(), Failure> {
-        let url = &self.request.address.url;
-        self.git.ask(&["config", "remote.origin.url", url])?;
-        self.git.ask(&["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"])?;
+        self.name_remote()?;
         if self.has(&named.commit)? {
             return Ok(());
         }
-        match patiently(|| self.fetch_words(&[&named.commit], tell)) {
+        match patiently(|| self.fetch_words(&[&named.commit], self.request.depth, tell)) {
             Err(Failure { kind: FailureKind::Unadvertised, .. }) => self.fetch_by_name(named, tell)?,
             Err(Failure { kind: FailureKind::NotPushed(_), told }) => {
                 return Err(Failure { kind: FailureKind::NotPushed(named.commit.clone()), told });
@@ -221,7 +255,7 @@ impl Step<'_> {
     /// Fetches from a server that gives no commit by its number: the name if it is known, else all branches and tags with their history.
     fn fetch_by_name(&self, named: &Named, tell: &mut dyn FnMut(&GitProgress)) -> Result<(), Failure> {
         if let Some(full) = &named.full {
-            patiently(|| self.fetch_words(&[full], tell))?;
+            patiently(|| self.fetch_words(&[full], self.request.depth, tell))?;
             if self.has(&named.commit)? {
                 return Ok(());
             }
@@ -233,8 +267,13 @@ impl Step<'_> {
         patiently(|| self.git.run(&words, tell)).map(drop)
     }
 
-    fn fetch_words(&self, names: &[&str], tell: &mut dyn FnMut(&GitProgress)) -> Result<(), Failure> {
-        let depth = self.request.depth.map(|depth| format!("--depth={depth}"));
+    fn fetch_words(
+        &self,
+        names: &[&str],
+        depth: Option<u32>,
+        tell: &mut dyn FnMut(&GitProgress),
+    ) -> Result<(), Failure> {
+        let depth = depth.map(|depth| format!("--depth={depth}"));
         let begin = ["fetch", "--progress", "--no-tags"].into_iter().chain(depth.as_deref());
         let words: Vec<&str> = begin.chain(["origin"]).chain(names.iter().copied()).collect();
         self.git.run(&words, tell).map(drop)

@@ -7,8 +7,8 @@ mod host_loop;
 mod lookup;
 mod port;
 
-pub use guest_loop::{Look, Place, join};
-pub use host_loop::host;
+pub use guest_loop::{Look, Place, ask_commit, join};
+pub use host_loop::{host, tell_commit};
 pub use port::open;
 
 use std::time::{SystemTime, UNIX_EPOCH};

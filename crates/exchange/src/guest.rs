@@ -3,7 +3,7 @@
 use crate::agree::{self, PASSING};
 use crate::hello::{Hello, Verdict};
 use crate::message::{Reply, Request};
-use crate::outcome::{Outcome, Progress, Stop};
+use crate::outcome::{Outcome, Progress, Resume, Stop};
 use crate::words::within;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,6 +22,9 @@ const SEEK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long a guest stays after a *stop*, if the host does not close the connection.
 const STAY: Duration = Duration::from_secs(15);
+
+/// How long the host may take to say its commit.
+const COMMIT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Most addresses of a name that are tried in one round.
 const ADDRESSES: usize = 8;
@@ -105,13 +108,27 @@ pub struct Guest {
     state: State,
     /// What was seen of the host last.
     seen: Option<String>,
+    /// This guest only asks for the host's commit, and leaves with the answer.
+    asks: bool,
+    commit: Option<String>,
 }
 
 impl Guest {
     /// Begins. `now` counts from any moment.
     pub fn new(own: Hello, host: String, wait: Duration, now: Duration) -> Self {
         let deadline = now.saturating_add(wait);
-        Guest { own, host, wait, deadline, state: State::Paused { until: now }, seen: None }
+        let state = State::Paused { until: now };
+        Guest { own, host, wait, deadline, state, seen: None, asks: false, commit: None }
+    }
+
+    /// Begins as one that only asks for the host's commit.
+    pub fn asking(own: Hello, host: String, wait: Duration, now: Duration) -> Self {
+        Guest { asks: true, ..Guest::new(own, host, wait, now) }
+    }
+
+    /// Returns the host's commit, once it was told.
+    pub fn commit(&self) -> Option<&str> {
+        self.commit.as_deref()
     }
 
     /// Takes one event.
@@ -221,9 +238,13 @@ impl Guest {
 
     fn connected(&mut self, now: Duration) -> Vec<GuestAction> {
         let State::Connecting { address, .. } = &self.state else { return Vec::new() };
-        self.state =
-            State::Reached { address: *address, until: now.saturating_add(self.wait).saturating_add(PATIENCE) };
-        vec![GuestAction::Greet]
+        let patience = if self.asks { COMMIT_WITHIN } else { self.wait.saturating_add(PATIENCE) };
+        self.state = State::Reached { address: *address, until: now.saturating_add(patience) };
+        let Hello { job, attempt, .. } = &self.own;
+        match self.asks {
+            true => vec![GuestAction::Send(Request::Commit { job: job.clone(), attempt: *attempt })],
+            false => vec![GuestAction::Greet],
+        }
     }
 
     fn unconnected(&mut self, fault: &ConnectFault, now: Duration) -> Vec<GuestAction> {
@@ -238,6 +259,12 @@ impl Guest {
     fn received(&mut self, reply: Reply, now: Duration) -> Vec<GuestAction> {
         let State::Reached { address, .. } = &self.state else { return Vec::new() };
         match reply {
+            Reply::Commit(commit) if self.asks => {
+                self.commit = commit;
+                self.finish(Outcome::Go(Resume::Own))
+            }
+            _ if self.asks => self.lost(now),
+            Reply::Commit(_) => self.lost(now),
             Reply::Look(name) => vec![GuestAction::Look(name)],
             Reply::Who => vec![GuestAction::Send(Request::Here)],
             Reply::End(Outcome::Stop(stop)) => {
@@ -273,6 +300,9 @@ impl Guest {
 
     /// The connection is gone: there may be another host soon.
     fn lost(&mut self, now: Duration) -> Vec<GuestAction> {
+        if self.asks {
+            return std::iter::once(GuestAction::Close).chain(self.pause(now)).collect();
+        }
         self.deadline =
             self.deadline.max(now.saturating_add(self.wait.min(SEEK_AGAIN)).min(self.deadline + SEEK_AGAIN));
         self.pause(now);

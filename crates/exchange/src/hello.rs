@@ -6,7 +6,7 @@ use crate::fields::{Fields, Writer, shortened};
 pub const STEPS_MAX: usize = 16;
 
 /// Most bytes of a short text, such as a name.
-const WORD_MAX: usize = 128;
+pub(crate) const WORD_MAX: usize = 128;
 
 /// Most bytes of the line about a failure.
 const LINE_MAX: usize = 768;
@@ -165,7 +165,7 @@ impl Hello {
 }
 
 /// Returns a text's first bytes.
-fn word(text: &str) -> &[u8] {
+pub(crate) fn word(text: &str) -> &[u8] {
     let end = (0..=WORD_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text.as_bytes().get(..end).unwrap_or_default()
 }

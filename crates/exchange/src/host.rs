@@ -73,6 +73,8 @@ enum Stage {
     Member(u32),
     /// Another one says that it is the same process; asked at this time whether it is still there.
     Disputed(u32),
+    /// It is early: this host only tells its commit, and a later one on the same port is going to meet the others.
+    Early,
     /// It has its last message, and is going to be closed.
     Answered,
 }
@@ -110,6 +112,8 @@ pub struct Host {
     released: bool,
     /// The last connection that was refused, and why.
     refused: Option<String>,
+    /// This host only tells its commit.
+    tells_commit: bool,
 }
 
 impl Host {
@@ -132,9 +136,15 @@ impl Host {
             told_at: now,
             released: false,
             refused: None,
+            tells_commit: false,
         };
         host.decide_if_all_agree(now, &mut Vec::new());
         host
+    }
+
+    /// Begins as one that only tells its commit, until it is dropped: the others come to be met once this process is ready.
+    pub fn telling_commit(own: Hello, now: Duration) -> Self {
+        Host { tells_commit: true, ..Host::new(own, Agree::default(), None, Duration::MAX, now) }
     }
 
     /// Takes one event of a connection.
@@ -155,7 +165,7 @@ impl Host {
         let late = |open: &Open| match open.stage {
             Stage::Silent => now >= open.since + HELLO_WITHIN,
             Stage::Disputed(_) | Stage::Answered => now >= open.since + ANSWER_WITHIN,
-            Stage::Member(_) => false,
+            Stage::Member(_) | Stage::Early => false,
         };
         let late: Vec<ConnectionId> = self.open.iter().filter(|(_, open)| late(open)).map(|(id, _)| *id).collect();
         for id in late {
@@ -182,7 +192,7 @@ impl Host {
         let open = self.open.values().filter_map(|open| match open.stage {
             Stage::Silent => Some(open.since + HELLO_WITHIN),
             Stage::Disputed(_) | Stage::Answered => Some(open.since + ANSWER_WITHIN),
-            Stage::Member(_) => None,
+            Stage::Member(_) | Stage::Early => None,
         });
         let looking = self.members.values().filter_map(|member| member.looking).map(|asked| asked + ANSWER_WITHIN);
         let settled = self.told_at + SETTLE;
@@ -260,7 +270,19 @@ impl Host {
     fn received(&mut self, id: ConnectionId, request: Request, now: (Duration, u64), actions: &mut Vec<HostAction>) {
         let Some(stage) = self.open.get(&id).map(|open| open.stage) else { return };
         match (stage, request) {
+            (Stage::Silent, Request::Hello(_)) if self.tells_commit => {
+                if let Some(open) = self.open.get_mut(&id) {
+                    open.stage = Stage::Early;
+                }
+            }
             (Stage::Silent, Request::Hello(hello)) => self.hello(id, *hello, now, actions),
+            (Stage::Silent, Request::Commit { job, attempt }) => {
+                let reply = match self.of_another_start(&job, attempt) {
+                    None => Reply::Commit(self.own.commit.clone()),
+                    Some((why, last)) => Reply::Refused { why, last },
+                };
+                self.answer(id, reply, now.0, actions);
+            }
             (Stage::Member(index), Request::Looked(seen)) => {
                 if let Some(member) = self.members.get_mut(&index)
                     && member.looking.take().is_some()
@@ -312,21 +334,23 @@ impl Host {
     /// Returns why a process is none of this start, and whether trying again cannot help it.
     fn foreign(&self, hello: &Hello) -> Option<(String, bool)> {
         let own = &self.own;
-        if hello.job != own.job {
-            // The name of a job may be its only secret, so it is not told.
-            return Some((format!("{} waits for another job", text::line(&own.name)), false));
-        }
-        if hello.attempt != own.attempt {
-            let last = hello.attempt < own.attempt;
-            return Some((
-                format!("{} is of attempt {} of the job, not {}", text::line(&own.name), own.attempt, hello.attempt),
-                last,
-            ));
+        if let Some(another) = self.of_another_start(&hello.job, hello.attempt) {
+            return Some(another);
         }
         let none = hello.index == 0 || hello.index >= hello.of.max(own.of);
         none.then(|| {
             (format!("{} {} of {} cannot be a guest of {}", hello.unit.word(), hello.index, hello.of, own.who()), false)
         })
+    }
+
+    fn of_another_start(&self, job: &Option<String>, attempt: u32) -> Option<(String, bool)> {
+        let (own, name) = (&self.own, text::line(&self.own.name));
+        if *job != own.job {
+            // The name of a job may be its only secret, so it is not told.
+            return Some((format!("{name} waits for another job"), false));
+        }
+        let words = || format!("{name} is of attempt {} of the job, not {attempt}", own.attempt);
+        (attempt != own.attempt).then(|| (words(), attempt < own.attempt))
     }
 
     /// Gives the place of an earlier connection to a later one. Where both may be alive, the earlier one is asked.

@@ -15,7 +15,7 @@ mod resume;
 mod words;
 
 pub use agree::{Agree, CLOCK_APART, COMMIT_DIFFERS, LASTING, PASSING};
-pub use drive::{Look, Place, host, join, open};
+pub use drive::{Look, Place, ask_commit, host, join, open, tell_commit};
 pub use guest::{ConnectFault, Guest, GuestAction, GuestEvent};
 pub use hello::{Checkpoints, Hello, STEPS_MAX, Saved, Unit, Verdict};
 pub use host::{ConnectionId, Host, HostAction, HostEvent};

@@ -1,7 +1,7 @@
 //! The messages of both sides, and where one ends in a stream of bytes. Reads bytes from strangers.
 
 use crate::fields::{Fields, GREETING, VERSION, Writer};
-use crate::hello::{Hello, read_saved, saved_value};
+use crate::hello::{Hello, WORD_MAX, read_saved, saved_value, word};
 use crate::outcome::{Outcome, Resume, Stop};
 
 /// Most bytes of a message.
@@ -54,6 +54,13 @@ pub enum Request {
     Looked(Option<bool>),
     /// The answer to `Reply::Who`.
     Here,
+    /// Which commit of the code does the host take? Asked long before the process is ready, in a connection of its own.
+    Commit {
+        /// What tells the job from every other.
+        job: Option<String>,
+        /// The number of the job's start; 0 where the engine does not count.
+        attempt: u32,
+    },
 }
 
 /// A message to a guest.
@@ -63,6 +70,8 @@ pub enum Reply {
     Look(String),
     /// Are you still there? Another process says that it is you.
     Who,
+    /// The host's commit; `None` where it has found none.
+    Commit(Option<String>),
     /// The end of the exchange.
     End(Outcome),
     /// The host is none for this process, for this reason. `last`: trying again cannot help.
@@ -89,6 +98,10 @@ impl Request {
                 Writer::new("looked").field("seen", word.as_bytes()).end()
             }
             Request::Here => Writer::new("here").end(),
+            Request::Commit { job, attempt } => {
+                let writer = Writer::new("commit?").number("attempt", *attempt);
+                job.iter().fold(writer, |writer, job| writer.field("job", word(job))).end()
+            }
         }
     }
 
@@ -106,6 +119,9 @@ impl Request {
                 _ => Request::Looked(None),
             }),
             "here" => Some(Request::Here),
+            "commit?" => {
+                fields.number("attempt").map(|attempt| Request::Commit { job: fields.text("job", WORD_MAX), attempt })
+            }
             _ => None,
         };
         read.ok_or(Unreadable::Foreign)
@@ -118,6 +134,10 @@ impl Reply {
         match self {
             Reply::Look(name) => Writer::new("look").field("name", name.as_bytes()).end(),
             Reply::Who => Writer::new("who").end(),
+            Reply::Commit(commit) => {
+                let writer = Writer::new("commit");
+                commit.iter().fold(writer, |writer, commit| writer.field("commit", word(commit))).end()
+            }
             Reply::End(Outcome::Go(resume)) => match resume {
                 Resume::Own => Writer::new("go").end(),
                 Resume::Nothing => Writer::new("go").field("resume", b"nothing").end(),
@@ -145,6 +165,7 @@ impl Reply {
         let read = match fields.kind {
             "look" => fields.text("name", 64).filter(|name| is_plain(name)).map(Reply::Look),
             "who" => Some(Reply::Who),
+            "commit" => Some(Reply::Commit(fields.text("commit", WORD_MAX))),
             "go" => resume(&fields).map(|resume| Reply::End(Outcome::Go(resume))),
             "stop" => line("line")
                 .zip(fields.number("code"))
@@ -231,6 +252,7 @@ mod tests {
         prop_oneof![
             "[a-z.-]{0,20}".prop_map(|name| Reply::Look(format!("t{name}"))),
             Just(Reply::Who),
+            option::of("[0-9a-f]{40}").prop_map(Reply::Commit),
             Just(Reply::End(Outcome::Go(Resume::Own))),
             Just(Reply::End(Outcome::Go(Resume::Nothing))),
             saved().prop_map(|saved| Reply::End(Outcome::Go(Resume::From(saved)))),
@@ -242,7 +264,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_request_comes_back_as_it_was(hello in hello(), seen: Option<bool>) {
-            for request in [Request::Hello(Box::new(hello.clone())), Request::Looked(seen), Request::Here] {
+            let ask = Request::Commit { job: hello.job.clone(), attempt: hello.attempt };
+            for request in [Request::Hello(Box::new(hello.clone())), Request::Looked(seen), Request::Here, ask] {
                 let bytes = request.encode();
                 prop_assert_eq!(frame(&bytes), FrameEnd::Whole(bytes.len()));
                 prop_assert_eq!(Request::read(&bytes), Ok(request));

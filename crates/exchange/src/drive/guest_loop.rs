@@ -31,24 +31,21 @@ pub type Look<'a> = &'a mut dyn FnMut(&str) -> Option<bool>;
 
 /// Meets the host as a guest. `tell` is called at least once in a few seconds.
 pub fn join(place: &Place, own: Hello, wait: Duration, look: Look<'_>, tell: &mut dyn FnMut(&Progress)) -> Outcome {
-    let begun = Instant::now();
-    let words = format!("{}:{}", text::line(&place.name), place.port);
-    let guest = Guest::new(own.clone(), words, wait, Duration::ZERO);
-    let mut line = Line { socket: Socket::None, guest, own, begun };
-    let mut events = VecDeque::from([GuestEvent::Tick]);
-    loop {
-        while let Some(event) = events.pop_front() {
-            for action in line.guest.step(event, begun.elapsed()) {
-                events.extend(line.act(action, place, look));
-            }
-        }
-        if let Some(outcome) = line.guest.end() {
-            return outcome.clone();
-        }
-        tell(&line.guest.progress());
-        events.extend(line.wait());
-        events.push_back(GuestEvent::Tick);
-    }
+    let guest = Guest::new(own.clone(), words(place), wait, Duration::ZERO);
+    let mut line = Line { socket: Socket::None, guest, own, begun: Instant::now() };
+    line.run(place, look, tell)
+}
+
+/// Asks the host for its commit, for so long at most; `None` where it has none, or gives no answer.
+pub fn ask_commit(place: &Place, own: Hello, wait: Duration, tell: &mut dyn FnMut(&Progress)) -> Option<String> {
+    let guest = Guest::asking(own.clone(), words(place), wait, Duration::ZERO);
+    let mut line = Line { socket: Socket::None, guest, own, begun: Instant::now() };
+    line.run(place, &mut |_| None, tell);
+    line.guest.commit().map(str::to_owned)
+}
+
+fn words(place: &Place) -> String {
+    format!("{}:{}", text::line(&place.name), place.port)
 }
 
 enum Socket {
@@ -66,6 +63,23 @@ struct Line {
 }
 
 impl Line {
+    fn run(&mut self, place: &Place, look: Look<'_>, tell: &mut dyn FnMut(&Progress)) -> Outcome {
+        let mut events = VecDeque::from([GuestEvent::Tick]);
+        loop {
+            while let Some(event) = events.pop_front() {
+                for action in self.guest.step(event, self.begun.elapsed()) {
+                    events.extend(self.act(action, place, look));
+                }
+            }
+            if let Some(outcome) = self.guest.end() {
+                return outcome.clone();
+            }
+            tell(&self.guest.progress());
+            events.extend(self.wait());
+            events.push_back(GuestEvent::Tick);
+        }
+    }
+
     fn act(&mut self, action: GuestAction, place: &Place, look: Look<'_>) -> Option<GuestEvent> {
         match action {
             GuestAction::Resolve => {

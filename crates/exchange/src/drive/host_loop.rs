@@ -11,10 +11,14 @@ use crate::outcome::{Outcome, Progress};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 /// The number of the listening socket; connections have those after it.
 const LISTENER: ConnectionId = 0;
+
+/// The number of what ends the loop.
+const UNTIL: ConnectionId = ConnectionId::MAX;
 
 /// Most events of one round, and most connections that are accepted in one.
 const ROUND: usize = 256;
@@ -40,10 +44,7 @@ pub fn host(
 ) -> nix::Result<Outcome> {
     let _raised = OpenFiles::raise(u64::from(own.of) + 64);
     let begun = Instant::now();
-    let host = Host::new(own, agree, mark, wait, Duration::ZERO);
-    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
-    let mut sockets = Sockets { listener, epoll, open: HashMap::new(), last: LISTENER, host, begun };
+    let mut sockets = Sockets::new(listener, Host::new(own, agree, mark, wait, Duration::ZERO), begun)?;
     let (mut told, mut decided): (Option<Instant>, bool) = (None, false);
     let outcome = loop {
         sockets.act_on_time();
@@ -63,6 +64,23 @@ pub fn host(
     Ok(outcome)
 }
 
+/// Tells the commit of this process to each that asks, until `until` is closed at its other end or has something to say.
+///
+/// # Errors
+/// What epoll(7) answers where the process may open no more files.
+pub fn tell_commit(listener: TcpListener, own: Hello, until: BorrowedFd<'_>) -> nix::Result<()> {
+    let _raised = OpenFiles::raise(u64::from(own.of) + 64);
+    let mut sockets = Sockets::new(listener, Host::telling_commit(own, Duration::ZERO), Instant::now())?;
+    sockets.epoll.add(until, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP, UNTIL))?;
+    while !sockets.over {
+        sockets.act_on_time();
+        sockets.round();
+    }
+    // The port is for what comes next, and nothing may stay of these connections.
+    sockets.open.into_values().for_each(Connection::abort);
+    Ok(())
+}
+
 struct Sockets {
     listener: TcpListener,
     epoll: Epoll,
@@ -70,9 +88,17 @@ struct Sockets {
     last: ConnectionId,
     host: Host,
     begun: Instant,
+    /// What the loop was to go on until has come.
+    over: bool,
 }
 
 impl Sockets {
+    fn new(listener: TcpListener, host: Host, begun: Instant) -> nix::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+        Ok(Sockets { listener, epoll, open: HashMap::new(), last: LISTENER, host, begun, over: false })
+    }
+
     fn act_on_time(&mut self) {
         let actions = self.host.tick(self.begun.elapsed());
         self.act(actions);
@@ -87,6 +113,7 @@ impl Sockets {
         for event in events.iter().take(count) {
             match event.data() {
                 LISTENER => self.accept(),
+                UNTIL => self.over = true,
                 id => self.read(id),
             }
         }

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# static-binary.sh [--dev] [--transfer] [x86_64|aarch64]: builds trainit as one static file, for this machine's architecture or the
-# named one, and prints the file's path. `--dev` builds quickly instead of small, `--transfer` builds trainit-transfer instead, which
-# needs a C compiler for the named machine.
+# static-binary.sh [--dev|--demo|--auditable] [--transfer] [x86_64|aarch64]: builds trainit as one static file, for this machine's
+# architecture or the named one, and prints the file's path. `--dev` builds quickly instead of small, `--demo` as well and without
+# names for a debugger, `--auditable` writes the list of crates into the file (needs cargo-auditable). `--transfer` builds
+# trainit-transfer instead, which needs a C compiler for the named machine.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
 profile=release program=trainit
-words=(--release)
+words=(--release) build=(build)
 while true; do
     case "${1:-}" in
     --dev) profile=debug words=() ;;
+    --demo) profile=demo words=(--profile demo) ;;
+    --auditable) build=(auditable build) ;;
     --transfer) program=trainit-transfer ;;
     *) break ;;
     esac
@@ -54,13 +57,13 @@ c_compiler() {
 [ "$program" = trainit ] || c_compiler
 remap=()
 if has_target "$triple"; then
-    [ "$profile" = debug ] || remap_paths
-    cargo build --quiet --locked --package "$program" --bin "$program" "${words[@]}" "${remap[@]}" --target "$triple" >&2
+    case "$profile" in release | transfer) remap_paths ;; esac
+    cargo "${build[@]}" --quiet --locked --package "$program" --bin "$program" "${words[@]}" "${remap[@]}" --target "$triple" >&2
 elif [ "$machine" != "$(uname -m)" ]; then
     fail "Rust's target $triple is not here (rustup target add $triple)"
 else
     triple="$machine-unknown-linux-gnu"
     say "Rust's musl target is not here and cannot be fetched: building a static binary with glibc instead"
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --package "$program" --bin "$program" "${words[@]}" --target "$triple" >&2
+    RUSTFLAGS="-C target-feature=+crt-static" cargo "${build[@]}" --quiet --locked --package "$program" --bin "$program" "${words[@]}" --target "$triple" >&2
 fi
 printf '%s\n' "${CARGO_TARGET_DIR:-$root/target}/$triple/$profile/$program"

@@ -87,7 +87,7 @@ fn the_archive_holds_the_program_its_page_and_its_completions() {
         return;
     }
     let place = tempfile::tempdir().unwrap();
-    run("tar", ["-xzf", file(&release(), ".tar.gz").to_str().unwrap(), "--strip-components=1"], place.path());
+    run("tar", ["-xzf", file(&release(), "-linux.tar.gz").to_str().unwrap(), "--strip-components=1"], place.path());
     assert!(
         run(place.path().join("bin/trainit").to_str().unwrap(), ["--version"], place.path()).starts_with("trainit ")
     );
@@ -148,6 +148,189 @@ fn the_wheel_puts_the_program_on_path() {
     assert!(std::fs::metadata(installed).unwrap().len() > 1 << 20);
     let listed = run(pip.to_str().unwrap(), ["check"], place.path());
     assert!(listed.contains("No broken requirements"), "{listed}");
+}
+
+/// Installs an artefact in a clean container of Debian with Python, where the release is mounted at /release. Fedora's way is rpm's into
+/// a root of its own, from where the tree is copied.
+struct Channel {
+    name: &'static str,
+    installs: &'static str,
+}
+
+/// Every channel; the first ones are tried with each change, all of them by `scripts/nightly released`.
+const CHANNELS: [Channel; 6] = [
+    Channel { name: "deb", installs: "dpkg -i /release/*.deb >/dev/null" },
+    Channel {
+        name: "wheel, by pip",
+        installs: "pip install -q --break-system-packages --root-user-action=ignore --no-index /release/*.whl",
+    },
+    Channel {
+        name: "wheel, by uv",
+        installs: "uv pip install -q --system --break-system-packages --no-index /release/*.whl",
+    },
+    Channel { name: "tarball", installs: "tar -xzf /release/*-linux.tar.gz -C /usr/local --strip-components=1" },
+    Channel { name: "rpm", installs: "cp -a /rpm/usr /rpm/etc /" },
+    Channel { name: "image", installs: "/image/trainit inject /usr/local/bin" },
+];
+const OF_EACH_CHANGE: usize = 2;
+
+/// The answer of one of the scripts.
+fn script(name: &str, words: &[&str]) -> String {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    run(project.join("scripts").join(name).to_str().unwrap(), words, project).trim().to_owned()
+}
+
+/// The rpm in an empty root.
+fn rpm_tree(root: &Path) {
+    let package = file(&release(), ".rpm");
+    run("rpm", ["-i", "--root", root.to_str().unwrap(), "--nodeps", package.to_str().unwrap()], root);
+}
+
+/// The files of the image, as `docker load` brings it.
+fn image_tree(root: &Path) {
+    let loaded = run("docker", ["load", "-q", "-i", file(&release(), ".image.tar.gz").to_str().unwrap()], root);
+    let image = loaded.trim().rsplit(' ').next().unwrap();
+    let container = run("docker", ["create", "--label", "trainit.test", image], root);
+    let all = format!("{}/.", root.display());
+    run("docker", ["cp", &format!("{}:/trainit", container.trim()), &all], root);
+    run("docker", ["cp", &format!("{}:/trainit-transfer", container.trim()), &all], root);
+    run("docker", ["rm", container.trim()], root);
+    run("docker", ["rmi", image], root);
+}
+
+#[test]
+fn the_digits_job_runs_where_each_artefact_was_installed() {
+    if !is_possible() || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    if !Command::new("docker").arg("info").output().is_ok_and(|output| output.status.success()) {
+        return skip("there is no Docker daemon");
+    }
+    let all = std::env::var_os("RELEASE").is_some();
+    let trees = tempfile::tempdir().unwrap();
+    let (rpm, image) = (trees.path().join("rpm"), trees.path().join("image"));
+    for (directory, fill) in [(&rpm, rpm_tree as fn(&Path)), (&image, image_tree)] {
+        std::fs::create_dir(directory).unwrap();
+        if all {
+            fill(directory);
+        }
+    }
+    let base = script("base-image.sh", &[]);
+    let wheels = script("wheelhouse.sh", &[&base]);
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
+    let mounts = [
+        (release(), "/release"),
+        (rpm, "/rpm"),
+        (image, "/image"),
+        (wheels.into(), "/wheels"),
+        (example.join("code"), "/code"),
+        (example.join("data"), "/data"),
+    ];
+    let mounts = mounts.iter().flat_map(|(from, to)| ["-v".to_owned(), format!("{}:{to}:ro", from.display())]);
+    let mounts: Vec<String> = mounts.collect();
+    for channel in &CHANNELS[..if all { CHANNELS.len() } else { OF_EACH_CHANGE }] {
+        let starts = format!("set -e; {}; cd /code; exec trainit python train.py --epochs 2", channel.installs);
+        let mut docker = Command::new("timeout");
+        docker.args("300 docker run --rm --label trainit.test --shm-size 1g --entrypoint sh".split(' ')).args(&mounts);
+        for variable in ["PIP_NO_INDEX=1", "UV_NO_INDEX=1", "PIP_FIND_LINKS=/wheels", "UV_FIND_LINKS=/wheels"] {
+            docker.args(["-e", variable]);
+        }
+        let ended = docker.args(["--tmpfs", "/checkpoints", &base, "-c", &starts]).output().unwrap();
+        let said = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(ended.status.success() && said.contains("done: 2 epochs"), "{}:\n{said}", channel.name);
+        assert!(said.contains("installing /code/requirements.txt"), "{}:\n{said}", channel.name);
+    }
+}
+
+#[test]
+fn provenance_names_every_file_the_commit_and_the_toolchain() {
+    if !is_possible() {
+        return;
+    }
+    let directory = release();
+    let told: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(file(&directory, ".intoto.json")).unwrap()).unwrap();
+    let named: Vec<String> = told["subject"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|subject| subject["name"].as_str().unwrap().to_owned())
+        .collect();
+    let sums = std::fs::read_to_string(directory.join("SHA256SUMS")).unwrap();
+    for subject in told["subject"].as_array().unwrap() {
+        let line = format!("{}  {}", subject["digest"]["sha256"].as_str().unwrap(), subject["name"].as_str().unwrap());
+        assert!(sums.lines().any(|sum| sum == line), "{line}\n{sums}");
+    }
+    assert_eq!(named.len() + 1, sums.lines().count(), "{named:?}");
+    let build = &told["predicate"]["buildDefinition"];
+    assert!(build["internalParameters"]["rustc"].as_str().unwrap().starts_with("rustc "), "{build:#}");
+    assert!(build["resolvedDependencies"].to_string().contains("Cargo.lock"), "{build:#}");
+}
+
+#[test]
+fn a_version_is_cut_from_what_is_unreleased_and_its_notes_are_printed() {
+    if !has("python3") {
+        return;
+    }
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let copy = tempfile::tempdir().unwrap();
+    // The least that cargo takes for a workspace, so that nothing here changes.
+    std::fs::create_dir_all(copy.path().join("scripts")).unwrap();
+    std::fs::create_dir_all(copy.path().join("src")).unwrap();
+    std::fs::copy(project.join("scripts/release"), copy.path().join("scripts/release")).unwrap();
+    std::fs::write(copy.path().join("src/lib.rs"), "").unwrap();
+    let manifest = "[workspace]\n\n[workspace.package]\nversion = \"0.1.0\"\n\n[package]\nname = \"trainit\"\nversion.workspace = true\nedition = \"2024\"\n";
+    std::fs::write(copy.path().join("Cargo.toml"), manifest).unwrap();
+    let page = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- A thing.\n\n## [0.1.0] - 2026-01-01\n\n- Old.\n";
+    std::fs::write(copy.path().join("CHANGELOG.md"), page).unwrap();
+    run("cargo", ["generate-lockfile", "--offline"], copy.path());
+    let release = copy.path().join("scripts/release");
+    let release = release.to_str().unwrap();
+    run(release, ["--cut", "0.2.0"], copy.path());
+    let read = |name: &str| std::fs::read_to_string(copy.path().join(name)).unwrap();
+    assert!(read("Cargo.toml").contains("version = \"0.2.0\""), "{}", read("Cargo.toml"));
+    assert!(read("Cargo.lock").contains("version = \"0.2.0\""), "{}", read("Cargo.lock"));
+    assert!(read("CHANGELOG.md").contains("## [Unreleased]\n\n## [0.2.0] - 20"), "{}", read("CHANGELOG.md"));
+    assert_eq!(run(release, ["--notes"], copy.path()), "### Added\n\n- A thing.\n");
+    // There is nothing to cut a second time, and a word is no version.
+    for wrong in ["0.3.0", "next"] {
+        assert!(!Command::new(release).args(["--cut", wrong]).output().unwrap().status.success(), "{wrong}");
+    }
+}
+
+/// The rows of a table in docs/packages.md whose first cell is code: that, and the whole row.
+fn rows(heading: &str) -> Vec<(String, String)> {
+    let page = include_str!("../docs/packages.md");
+    let (_, part) = page.split_once(heading).expect("the page has this table");
+    let table = part.trim_start().lines().take_while(|line| line.starts_with('|'));
+    let cell = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+    table.filter_map(|line| Some((cell(line)?, line.to_owned()))).collect()
+}
+
+#[test]
+fn the_table_of_channels_has_each_file_of_a_release_and_tests_that_exist() {
+    if !is_possible() {
+        return;
+    }
+    let machine = std::env::consts::ARCH;
+    let debian = if machine == "aarch64" { "arm64" } else { "amd64" };
+    let plain = |name: &str| {
+        let name = name.replace(env!("CARGO_PKG_VERSION"), "VERSION").replace(debian, "ARCH");
+        let tags = name.split_once("-py3-none-").map(|(start, _)| format!("{start}-py3-none-….whl"));
+        tags.unwrap_or(name.replace(machine, "MACHINE"))
+    };
+    let listed = std::fs::read_dir(release()).unwrap().map(|entry| plain(entry.unwrap().file_name().to_str().unwrap()));
+    let (mut made, rows) = (listed.collect::<Vec<_>>(), rows("| artefact | size | installs | tested by |"));
+    let mut told: Vec<String> = rows.iter().map(|(artefact, _)| artefact.clone()).collect();
+    made.sort();
+    told.sort();
+    assert_eq!(made, told);
+    let source = include_str!("release.rs");
+    for (_, row) in rows {
+        let tests: Vec<&str> =
+            row.split('`').filter(|word| word.contains('_') && source.contains(&format!("fn {word}()"))).collect();
+        assert!(!tests.is_empty(), "no test of tests/release.rs in {row}");
+    }
 }
 
 #[test]

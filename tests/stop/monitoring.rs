@@ -129,17 +129,47 @@ fn a_tracker_gets_the_tags_of_the_page() {
     if std::env::var_os("TRACKERS").is_none() {
         return;
     }
-    let store = job.path().join("mlflow");
-    let logs = "import sys, json, mlflow\n\
-                mlflow.set_tracking_uri('file:' + sys.argv[1])\n\
-                with mlflow.start_run() as run:\n    mlflow.set_tags(json.loads(sys.argv[2]))\n\
-                assert mlflow.get_run(run.info.run_id).data.tags['trainit.previous.reason'] == 'failed'";
-    let mut mlflow = Command::new("python3");
-    mlflow
-        .args(["-c", logs])
-        .arg(&store)
-        .arg(tags.to_string())
-        .env("MLFLOW_DISABLE_TELEMETRY", "true")
-        .env("MLFLOW_ALLOW_FILE_STORE", "true");
-    assert!(mlflow.current_dir(job.path()).status().unwrap().success());
+    // The lines of the page, each with what its tracker kept.
+    let trackers = [
+        "import mlflow\n\
+         mlflow.set_tracking_uri('file:' + os.getcwd() + '/mlflow')\n\
+         with mlflow.start_run() as run:\n    LINE\n\
+         assert mlflow.get_run(run.info.run_id).data.tags['trainit.previous.reason'] == 'failed'",
+        "import wandb\n\
+         run = LINE\n\
+         assert run.config['trainit.previous.reason'] == 'failed'\n\
+         run.finish()\n\
+         kept('wandb/offline-run-*/run-*.wandb')",
+        "import tensorboardX\n\
+         writer = tensorboardX.SummaryWriter('board')\n\
+         LINE\n\
+         writer.close()\n\
+         kept('board/**/events*')",
+    ];
+    for (what, line) in trackers.iter().zip(lines(&page)) {
+        let mut tracker = Command::new("python3");
+        tracker.args(["-c", &format!("{HELPERS}{}", what.replace("LINE", line))]);
+        tracker.arg(tags.to_string()).env("MLFLOW_DISABLE_TELEMETRY", "true").env("MLFLOW_ALLOW_FILE_STORE", "true");
+        tracker.env("WANDB_MODE", "offline").env("WANDB_SILENT", "true");
+        assert!(tracker.current_dir(job.path()).status().unwrap().success(), "{line}");
+    }
+}
+
+/// What the page's lines find around them: `trainit_tags`, and `kept`, which waits until a file has the tag (W&B's is written in the
+/// background).
+const HELPERS: &str = "\
+import glob, json, os, sys, time
+class trainit_tags:
+    def tags(): return json.loads(sys.argv[1])
+def kept(pattern):
+    deadline = time.monotonic() + 60
+    while not any(b'trainit.previous.reason' in open(file, 'rb').read() for file in glob.glob(pattern, recursive=True)):
+        assert time.monotonic() < deadline, glob.glob('**', recursive=True)
+        time.sleep(0.1)
+";
+
+/// The lines that the page's table of trackers says, in its order.
+fn lines(page: &str) -> Vec<&str> {
+    let (_, table) = page.split_once("| tracker | line | |\n|---|---|---|\n").unwrap();
+    table.lines().map_while(|row| row.strip_prefix("| ")).map(|row| row.split('`').nth(1).unwrap()).collect()
 }

@@ -55,6 +55,36 @@ fn every_target_has_a_binary_a_file_and_seeds() {
 }
 
 #[test]
+fn the_script_for_oss_fuzz_puts_every_target_and_its_seeds_where_they_are_looked_for() {
+    let place = tempfile::tempdir().unwrap();
+    let (tree, out) = (place.path().join("trainit"), place.path().join("out"));
+    let binaries = tree.join("fuzz/target/x86_64-unknown-linux-gnu/release");
+    for directory in [&binaries, &out, &place.path().join("bin")] {
+        std::fs::create_dir_all(directory).unwrap();
+    }
+    for name in ["fuzz_targets", "seeds"] {
+        std::os::unix::fs::symlink(fuzz(name), tree.join("fuzz").join(name)).unwrap();
+    }
+    std::fs::write(tree.join("Cargo.lock"), "").unwrap();
+    // In place of a compiler with sanitizers: a cargo that leaves a file where each program would be.
+    let cargo = place.path().join("bin/cargo");
+    let stub = "#!/bin/sh\n[ \"$1 $2\" = 'fuzz build' ] || exit 9\n\
+                for file in fuzz/fuzz_targets/*.rs; do n=${file##*/}; echo >\"$BINARIES/${n%.rs}\"; done\n";
+    std::fs::write(&cargo, stub).unwrap();
+    std::fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", place.path().join("bin").display(), std::env::var("PATH").unwrap());
+    let variables = [("SRC", place.path()), ("OUT", &out), ("BINARIES", &binaries)];
+    let mut script = std::process::Command::new(fuzz("oss-fuzz/build.sh"));
+    let ended = script.env("PATH", path).envs(variables).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    for target in TARGETS {
+        assert!(out.join(target.name).is_file(), "{}", target.name);
+        let seeds = std::fs::metadata(out.join(format!("{}_seed_corpus.zip", target.name))).unwrap();
+        assert!(seeds.len() > 100, "{}", target.name);
+    }
+}
+
+#[test]
 fn no_bytes_make_a_parser_panic_or_hang() {
     let workers: Vec<_> = TARGETS.iter().map(|target| (target.name, drive(target.name, target.run))).collect();
     for (name, tried) in workers {

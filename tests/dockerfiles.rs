@@ -192,3 +192,35 @@ fn the_documentation_names_every_base() {
         assert!(text.contains(&format!("docker/bases/{name}")), "docs/images.md does not name {name}");
     }
 }
+
+/// The files of the context that the lines of .dockerignore leave: everything is left out but the names behind `!`.
+fn is_in_context(ignored: &str, path: &str) -> bool {
+    let lines = ignored.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.fold(true, |is_in, line| match line.strip_prefix('!') {
+        Some(name) => is_in || path == name || path.starts_with(&format!("{name}/")),
+        None => is_in && line != "*" && path != line && !path.starts_with(&format!("{line}/")),
+    })
+}
+
+#[test]
+fn the_context_of_the_image_is_what_it_copies_and_no_more() {
+    let ignored = read(&project().join(".dockerignore"));
+    let copied: BTreeSet<String> = parse(&project().join("docker/Dockerfile"))
+        .iter()
+        .filter(|instruction| instruction.word == "COPY" && !instruction.rest.contains("--from="))
+        .flat_map(|instruction| {
+            let mut words: Vec<String> = instruction.rest.split_whitespace().map(str::to_owned).collect();
+            let _into = words.pop();
+            words
+        })
+        .collect();
+    let there = std::fs::read_dir(project()).expect("the project is there");
+    let there: BTreeSet<String> =
+        there.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+    let in_context: BTreeSet<String> = there.iter().filter(|name| is_in_context(&ignored, name)).cloned().collect();
+    assert!(!copied.is_empty());
+    assert_eq!(in_context, copied, "docker/Dockerfile copies the one, .dockerignore lets the other through");
+    // What cargo needs to build the two programs is in it: each member of the workspace that it cannot leave out.
+    assert!(["Cargo.toml", "Cargo.lock", ".cargo", "src"].iter().all(|name| copied.contains(*name)));
+    assert!(is_in_context(&ignored, "crates/stage/src/lib.rs") && !is_in_context(&ignored, "target/debug/trainit"));
+}

@@ -12,6 +12,7 @@ pub mod look;
 pub mod object_stores;
 pub mod port;
 pub mod pty;
+pub mod web;
 
 use look::until;
 use std::ffi::{CString, c_int, c_long};

@@ -249,3 +249,33 @@ fn an_endpoint_that_is_no_url_is_told() {
         assert!(failure.kind == FailureKind::Bad && words(&failure).contains(address), "{failure:?}");
     }
 }
+
+#[test]
+fn a_containers_role_is_used_and_named_with_the_token_of_its_pod() {
+    let Some(server) = Server::s3(None) else { return };
+    let keys = r#"{"AccessKeyId":"AKIAPOD","SecretAccessKey":"s","Token":"t","Expiration":"2999-01-01T00:00:00Z"}"#;
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{keys}", keys.len());
+    let (agent, store) =
+        (Proxy::new(server.port, move |_| Fault::Answer(answer.clone())), Proxy::new(server.port, |_| Fault::Pass));
+    let home = written(&[("token", "pods-own-jwt")]);
+    let (uri, token) = (format!("{}/v1/credentials", agent.url()), home.path().join("token"));
+    let start = bare(&store.url()).set("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri);
+    let start = start.set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.display());
+    let Some(mut program) = start.run_in(home) else { return };
+    assert_eq!(who(&mut program), "the container's role (AWS_CONTAINER_CREDENTIALS_FULL_URI)");
+    program.put_text(OBJECT, "x").unwrap();
+    let [asked, ..] = &agent.asked()[..] else { panic!("the agent is not asked") };
+    assert!(asked.line.starts_with("GET /v1/credentials ") && asked.head.contains("pods-own-jwt"), "{}", asked.head);
+    assert!(store.asked().iter().all(|asked| asked.head.contains("AKIAPOD")), "its keys sign every request");
+}
+
+#[test]
+fn a_container_whose_agent_refuses_is_told_with_the_variable() {
+    let Some(server) = Server::s3(None) else { return };
+    let agent = Proxy::new(server.port, |_| Fault::error(403, "Forbidden", ""));
+    let Some(mut program) = bare(&server.url()).set("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.url()).run() else {
+        return;
+    };
+    let failure = program.read(OBJECT).unwrap_err();
+    assert!(words(&failure).contains("AWS_CONTAINER_CREDENTIALS_FULL_URI"), "{failure:?}");
+}

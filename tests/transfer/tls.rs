@@ -1,98 +1,14 @@
 //! Web servers with TLS, certificates of an own CA, and proxies (case 20).
 
 use super::support::fault_proxy::{Fault, Proxy};
-use super::support::look::until_true;
-use super::support::port::free_port;
-use super::support::{has, skip};
+use super::support::web::Web;
 use super::{FailureKind, Program, Start, kind, noise, words};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use tempfile::TempDir;
 
-/// nginx with files, a certificate of an own CA on one port, and a self-signed one, as `openssl req -x509` makes it, on another.
-struct Web {
-    child: Child,
-    home: TempDir,
-    by_ca: u16,
-    by_itself: u16,
-    plain: u16,
-}
-
-impl Drop for Web {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn openssl(home: &Path, words: &str) {
-    let done = Command::new("openssl").args(words.split(' ')).current_dir(home).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
-
-impl Web {
-    fn start() -> Option<Self> {
-        let Some(nginx) = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).is_file())
-        else {
-            skip("there is no nginx here");
-            return None;
-        };
-        if !has("openssl") {
-            return None;
-        }
-        let home = tempfile::tempdir().unwrap();
-        let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
-        openssl(
-            home.path(),
-            &format!(
-                "req -x509 {key} -keyout own.key -out own.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-            ),
-        );
-        openssl(home.path(), &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=ca"));
-        openssl(
-            home.path(),
-            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout leaf.key -out leaf.csr -subj /CN=localhost",
-        );
-        std::fs::write(home.path().join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
-        openssl(
-            home.path(),
-            "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out leaf.pem",
-        );
-        std::fs::create_dir(home.path().join("files")).unwrap();
-        std::fs::write(home.path().join("files/data.bin"), noise(2_000_000)).unwrap();
-        let (by_ca, by_itself, plain) = (free_port(), free_port(), free_port());
-        let place = home.path().display();
-        let tls = |port: u16, name: &str| {
-            format!(
-                "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {place}/{name}.pem; ssl_certificate_key {place}/{name}.key; root {place}/files; }}\n"
-            )
-        };
-        let servers = [
-            tls(by_ca, "leaf"),
-            tls(by_itself, "own"),
-            format!("server {{ listen 127.0.0.1:{plain}; root {place}/files; }}\n"),
-        ]
-        .concat();
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|name| format!("{name}_temp_path {place}/t;\n"))
-            .concat();
-        let text = format!(
-            "user root;\ndaemon off;\nmaster_process off;\npid {place}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{servers}}}\n"
-        );
-        std::fs::write(home.path().join("nginx.conf"), text).unwrap();
-        let config = home.path().join("nginx.conf");
-        let child =
-            Command::new(nginx).arg("-c").arg(config).arg("-p").arg(home.path()).stderr(Stdio::null()).spawn().unwrap();
-        until_true("nginx", || {
-            [by_ca, by_itself, plain].iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
-        });
-        Some(Web { child, home, by_ca, by_itself, plain })
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
+/// The web server, with a file.
+fn web() -> Option<Web> {
+    let web = Web::start()?;
+    std::fs::write(web.file("files/data.bin"), noise(2_000_000)).unwrap();
+    Some(web)
 }
 
 fn url(port: u16) -> String {
@@ -109,7 +25,7 @@ fn is_fetched(program: &mut Program, url: &str) {
 
 #[test]
 fn case_20_an_own_ca_is_trusted_where_it_is_named_in_any_way() {
-    let Some(web) = Web::start() else { return };
+    let Some(web) = web() else { return };
     let by_option = || {
         let mut start = Start::default();
         start.options.ca = Some(web.file("ca.pem"));
@@ -129,7 +45,7 @@ fn case_20_an_own_ca_is_trusted_where_it_is_named_in_any_way() {
 
 #[test]
 fn case_20_a_servers_own_certificate_that_is_a_cas_is_taken_where_it_is_named() {
-    let Some(web) = Web::start() else { return };
+    let Some(web) = web() else { return };
     let mut start = Start::default();
     start.options.ca = Some(web.file("own.pem"));
     let Some(mut program) = start.run() else { return };
@@ -142,7 +58,7 @@ fn case_20_a_servers_own_certificate_that_is_a_cas_is_taken_where_it_is_named() 
 
 #[test]
 fn a_web_server_is_read_through_a_proxy_where_one_is_named() {
-    let Some(web) = Web::start() else { return };
+    let Some(web) = web() else { return };
     let proxy = Proxy::new(web.plain, |_| Fault::Pass);
     let plain = format!("http://files.example:{}/data.bin", web.plain);
     let Some(mut program) = Start::default().set("http_proxy", proxy.url()).run() else { return };
@@ -156,7 +72,7 @@ fn a_web_server_is_read_through_a_proxy_where_one_is_named() {
 
 #[test]
 fn a_file_on_the_web_that_changes_is_another_version_and_one_that_is_gone_is_gone() {
-    let Some(web) = Web::start() else { return };
+    let Some(web) = web() else { return };
     let url = format!("http://127.0.0.1:{}/data.bin?sig=secret-signature", web.plain);
     let Some(mut program) = Start::default().run() else { return };
     let tag = program.head(&url).unwrap().tag;

@@ -175,11 +175,15 @@ impl CheckContext {
 
     /// Returns a request for each path of `data` that is brought before the workload starts.
     pub(crate) fn stage_requests(&self) -> Vec<StageRequest> {
+        let world = || engine::world(&self.root, &self.environment, &self.settings, &self.command, &|| 0);
+        let needs_world = self.settings.data.iter().any(|path| path.part.is_some());
+        let world = needs_world.then(world).flatten();
         stage::requests(StageContext {
             settings: &self.settings,
             environment: &self.environment,
             workdir: &self.workdir,
             host_facts: &self.host_facts(),
+            world: world.as_ref(),
         })
     }
 

@@ -9,6 +9,7 @@ use crate::stage::{self, RunningStage, StagingEvent};
 use crate::ticker::{self, Ticker};
 use ::stage::{Kept, StageRequest};
 use protocol::exit_code::{Exit, FailureFamily};
+use protocol::handover::HandoverWriter;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,7 +51,7 @@ fn bring(context: &CheckContext, requests: Vec<StageRequest>, console: &mut Cons
     let targets: Vec<String> = requests.iter().map(|request| text::path(&request.target)).collect();
     let mut ticker = Ticker::new(ticker::draws(&context.settings), PATIENCE);
     let (mut shown, mut amount) = (String::new(), None);
-    let mut running = RunningStage::start(requests).map_err(stage::not_started)?;
+    let mut running = RunningStage::start(requests, &HandoverWriter::none()).map_err(stage::not_started)?;
     while !running.is_over() {
         match running.next(WAIT) {
             Some(StagingEvent::Line(line)) => {
@@ -59,6 +60,7 @@ fn bring(context: &CheckContext, requests: Vec<StageRequest>, console: &mut Cons
             }
             Some(StagingEvent::Done(_, words, took, _)) => {
                 ticker.interrupt();
+                shown = String::new();
                 console.row(Status::Ok, FailureFamily::Data.name(), &words, took);
             }
             Some(StagingEvent::Failed(_, failure)) => return Err(stage::error_of(failure)),
@@ -120,7 +122,7 @@ pub(super) fn status(asked: &CommandInput) -> Result<CommandOutput> {
 
 fn described(kept: &Kept) -> String {
     let (source, size) = (text::line(&kept.stamp.source), text::size(kept.stamp.totals.bytes));
-    format!("stage.store: {source}, {size}, used {} ago", text::seconds(kept.unused))
+    format!("stage.store: {source}, {size}, used {} ago", text::span(kept.unused))
 }
 
 /// Removes what is beyond `stage.store_size`, and what was not used for so long.

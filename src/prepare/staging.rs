@@ -7,14 +7,11 @@ use crate::progress_bar::Amount;
 use crate::stage::{self, RunningStage, StagingEvent};
 use crate::ticker::{self, Ticker};
 use protocol::exit_code::FailureFamily;
-use protocol::handover::{Message, Phase, StagedBytes};
-use std::time::{Duration, Instant};
+use protocol::handover::Phase;
+use std::time::Duration;
 
 /// How long an event is waited for.
 const WAIT: Duration = Duration::from_millis(200);
-
-/// How often PID 1 hears of the progress.
-const TOLD: Duration = Duration::from_secs(1);
 
 /// The time after which a log says that data is still being brought.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,7 +21,6 @@ pub(super) struct Staging {
     running: RunningStage,
     /// The paths, as messages show them.
     targets: Vec<String>,
-    began: Instant,
 }
 
 /// What the lines show.
@@ -32,7 +28,6 @@ struct Shown {
     ticker: Ticker,
     words: String,
     amount: Option<Amount>,
-    told: Instant,
 }
 
 impl Preparation {
@@ -46,8 +41,8 @@ impl Preparation {
         }
         let requests = context.stage_requests();
         let targets = requests.iter().map(|request| text::path(&request.target)).collect();
-        let running = RunningStage::start(requests).map_err(stage::not_started)?;
-        Ok(Some(Staging { running, targets, began: Instant::now() }))
+        let running = RunningStage::start(requests, &self.handover).map_err(stage::not_started)?;
+        Ok(Some(Staging { running, targets }))
     }
 
     /// Waits until all data is there.
@@ -59,7 +54,7 @@ impl Preparation {
         self.phase(Phase::Staging);
         let ticker = Ticker::new(ticker::draws(&context.settings), PATIENCE);
         let mut used = Vec::new();
-        let mut shown = Shown { ticker, words: String::new(), amount: None, told: staging.began };
+        let mut shown = Shown { ticker, words: String::new(), amount: None };
         while !staging.running.is_over() {
             self.handover.send_kept();
             match staging.running.next(WAIT) {
@@ -71,11 +66,12 @@ impl Preparation {
                 Some(StagingEvent::Done(_, words, took, file)) => {
                     used.extend(file);
                     shown.ticker.interrupt();
+                    shown.words = String::new();
                     self.console.row(Status::Ok, FailureFamily::Data.name(), &words, took);
                 }
                 Some(StagingEvent::Failed(_, failure)) => return Err(stage::error_of(failure)),
                 Some(StagingEvent::Died) => return Err(stage::died()),
-                Some(event) => self.progress(&staging, &event, &mut shown),
+                Some(event) => staging.show(&event, &mut shown),
                 None => {}
             }
             let words = &shown.words;
@@ -87,20 +83,18 @@ impl Preparation {
         stage::keep(used);
         Ok(())
     }
+}
 
-    fn progress(&self, staging: &Staging, event: &StagingEvent, shown: &mut Shown) {
-        let target = |number: usize| staging.targets.get(number).map_or("", String::as_str);
+impl Staging {
+    fn show(&self, event: &StagingEvent, shown: &mut Shown) {
+        let target = |number: usize| self.targets.get(number).map_or("", String::as_str);
         match event {
             StagingEvent::Progress(number, progress) => {
                 shown.words = stage::progress_words(target(*number));
                 shown.amount = stage::amount(*progress);
-                if shown.told.elapsed() >= TOLD {
-                    shown.told = Instant::now();
-                    self.handover.send(&Message::Staged(StagedBytes { done: progress.done, all: progress.all }));
-                }
             }
             StagingEvent::Waits(host, doing) => {
-                shown.words = stage::wait_words(&staging.targets.join(", "), host, doing);
+                shown.words = stage::wait_words(&self.targets.join(", "), host, doing);
                 shown.amount = None;
             }
             _ => {}

@@ -3,7 +3,8 @@
 
 use super::event::{StagingEvent, StagingFailure};
 use super::words;
-use ::stage::{StageEvent, StageRequest};
+use ::stage::{Progress, StageEvent, StageRequest};
+use protocol::handover::{HandoverWriter, Message, StagedBytes};
 use signal_hook::flag;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,9 @@ use sys::killable_call::{self, AnswerPipe, KillableCall};
 /// The shortest time between two signs of progress.
 const BEAT: Duration = Duration::from_millis(250);
 
+/// How often PID 1 hears of the progress.
+const TOLD: Duration = Duration::from_secs(1);
+
 /// The process. Dropping this value ends it.
 pub(crate) struct RunningStage {
     call: KillableCall,
@@ -20,16 +24,26 @@ pub(crate) struct RunningStage {
 }
 
 impl RunningStage {
-    /// Starts the process for these requests.
+    /// Starts the process for these requests. It tells a supervisor itself how far it is, because this process may have other things to
+    /// do, such as running an installer.
     ///
     /// # Errors
     /// EAGAIN (a limit of processes), ENOMEM, EMFILE.
-    pub(crate) fn start(requests: Vec<StageRequest>) -> nix::Result<Self> {
+    pub(crate) fn start(requests: Vec<StageRequest>, handover: &HandoverWriter) -> nix::Result<Self> {
         let left = requests.len();
-        let call = KillableCall::start(move |mut pipe| {
+        let supervisor = match handover.fd() {
+            Some(fd) => HandoverWriter::to(fd.try_clone_to_owned().map_err(errno_of)?),
+            None => HandoverWriter::none(),
+        };
+        let call = KillableCall::start(move |pipe| {
             sys::process::name_self(c"trainit-stage");
+            let mut ends = Ends { pipe, supervisor, told: None };
             let stop = StopFlags::register();
-            requests.iter().enumerate().all(|(number, request)| one(number, request, &mut pipe, &stop))
+            requests.iter().enumerate().all(|(number, request)| {
+                // PID 1 sees that the workload runs when every copy of the handover is closed.
+                let is_last = number + 1 == left;
+                one((number, request), is_last, &mut ends, &stop)
+            })
         })?;
         Ok(RunningStage { call, left })
     }
@@ -72,6 +86,30 @@ impl Drop for RunningStage {
     }
 }
 
+/// Who hears of the process.
+struct Ends {
+    /// To the start.
+    pipe: AnswerPipe,
+    /// To PID 1.
+    supervisor: HandoverWriter,
+    /// When PID 1 was told last.
+    told: Option<Instant>,
+}
+
+impl Ends {
+    /// Tells PID 1 how far it is, if it is time.
+    fn tell_supervisor(&mut self, progress: Progress) {
+        if self.told.is_none_or(|told| told.elapsed() >= TOLD) {
+            self.told = Some(Instant::now());
+            self.supervisor.send(&Message::Staged(StagedBytes { done: progress.done, all: progress.all }));
+        }
+    }
+}
+
+fn errno_of(error: std::io::Error) -> nix::errno::Errno {
+    nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(libc::EMFILE))
+}
+
 /// What a signal does: a process that holds a lease gives it back first, so that the next start need not wait until it is stale.
 struct StopFlags {
     /// Whether a signal ends the process at once.
@@ -93,36 +131,42 @@ impl StopFlags {
 }
 
 /// Runs one request, and returns whether the next one follows.
-fn one(number: usize, request: &StageRequest, pipe: &mut AnswerPipe, stop: &StopFlags) -> bool {
+fn one((number, request): (usize, &StageRequest), is_last: bool, ends: &mut Ends, stop: &StopFlags) -> bool {
     let (began, mut last) = (Instant::now(), None::<Instant>);
     let done = {
         let mut tell = |event: StageEvent| {
             // Who waits holds nothing.
             stop.at_once.store(matches!(event, StageEvent::Waits(..)), Ordering::Relaxed);
-            if pipe.is_unread() || stop.asked.load(Ordering::Relaxed) {
+            if ends.pipe.is_unread() || stop.asked.load(Ordering::Relaxed) {
                 return false;
+            }
+            if let StageEvent::Progress(progress) = event {
+                ends.tell_supervisor(progress);
             }
             let is_due = last.is_none_or(|last| last.elapsed() >= BEAT);
             let event = match event {
                 StageEvent::Line(line) => StagingEvent::Line(line),
                 // A reader that is busy with other things need not know all of these.
-                StageEvent::Waits(..) | StageEvent::Progress(_) if !is_due || !pipe.has_room() => return true,
+                StageEvent::Waits(..) | StageEvent::Progress(_) if !is_due || !ends.pipe.has_room() => return true,
                 StageEvent::Waits(host, doing) => StagingEvent::Waits(host, doing),
                 StageEvent::Progress(progress) => StagingEvent::Progress(number, progress),
             };
             last = Some(Instant::now());
-            say(pipe, &event)
+            say(&mut ends.pipe, &event)
         };
         ::stage::stage(request, &mut tell)
     };
     stop.at_once.store(true, Ordering::Relaxed);
+    if is_last || done.is_err() {
+        ends.supervisor = HandoverWriter::none();
+    }
     match done {
         Ok(staged) => {
             let words = words::row_words(request, &staged.stamp, staged.how);
-            say(pipe, &StagingEvent::Done(number, words, began.elapsed(), staged.used))
+            say(&mut ends.pipe, &StagingEvent::Done(number, words, began.elapsed(), staged.used))
         }
         Err(error) => {
-            say(pipe, &StagingEvent::Failed(number, StagingFailure::of(&error, request)));
+            say(&mut ends.pipe, &StagingEvent::Failed(number, StagingFailure::of(&error, request)));
             false
         }
     }

@@ -1,8 +1,8 @@
 //! Makes the requests for data out of the configuration: every path of `data` with a source.
 
-use crate::config::{self, DataPath, Settings};
+use crate::config::{self, DataPath, PartChoice, Settings};
 use crate::engine::HostFacts;
-use ::stage::{Only, Refresh, SharedRoom, Source, StageRequest, TransferChoice};
+use ::stage::{Only, Part, Refresh, SharedRoom, Source, StageRequest, TransferChoice};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use sys::environment::Environment;
 use sys::filesystem::FilesystemClass;
 use sys::{credentials, mountinfo};
 use transfer_protocol::{SearchPath, locate};
+use world::World;
 
 /// The variables that name the server of an object store, the most special one in front (AWS SDKs, "Service-specific endpoints").
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
@@ -29,6 +30,8 @@ pub(crate) struct StageContext<'a> {
     pub workdir: &'a Path,
     /// Mounts and platform.
     pub host_facts: &'a HostFacts,
+    /// The job around this process, if an engine tells of one.
+    pub world: Option<&'a World>,
 }
 
 /// Returns a request for each path with a source.
@@ -44,6 +47,7 @@ impl StageContext<'_> {
         let shared_room = self.shared_room(store.as_deref().unwrap_or(&target));
         StageRequest {
             only: Only::parse(&path.only).unwrap_or_default(),
+            part: path.part.and_then(|PartChoice::Node| self.part()),
             store_size: settings.stage_store_size.map(|size| size.0),
             refresh: match settings.stage_refresh.value {
                 config::Refresh::Never => Refresh::Never,
@@ -63,6 +67,14 @@ impl StageContext<'_> {
             source,
             store,
         }
+    }
+
+    /// Returns the part of this node; `None` where one node is all there is.
+    fn part(self) -> Option<Part> {
+        let world = self.world?;
+        let of = world.nodes.as_ref()?.value;
+        let index = world.node.as_ref()?.value;
+        (of > 1).then_some(Part { index, of })
     }
 
     fn store(self) -> Option<PathBuf> {

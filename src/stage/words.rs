@@ -21,7 +21,7 @@ pub(crate) fn row_words(request: &StageRequest, stamp: &Stamp, how: How) -> Stri
 
 /// Describes how old data is.
 pub(crate) fn age_words(stamp: &Stamp) -> String {
-    format!(", as of {} ago", text::seconds(stamp.age()))
+    format!(", as of {} ago", text::span(stamp.age()))
 }
 
 fn described(stamp: &Stamp) -> String {

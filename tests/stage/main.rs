@@ -4,11 +4,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bucket;
+mod commands;
 mod docs;
+mod kills;
 mod no_shared_disk;
 mod objects;
 mod paths;
-mod rsync;
+mod readers;
+mod refusals;
+mod room;
+mod shown;
 mod site;
 mod starts;
 mod terminal;

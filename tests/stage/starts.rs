@@ -88,6 +88,26 @@ fn the_state_tells_how_much_is_there() {
 }
 
 #[test]
+fn with_part_each_node_brings_the_files_of_its_index() {
+    let site = Site::new();
+    let store = site.path().join("store").display().to_string();
+    let files = |node: &str| {
+        let wanted = format!("{}:part=node,from={}", site.data().display(), site.source().join("train").display());
+        let variables = [("TRAINIT_DATA", &*wanted), ("TRAINIT_CLUSTER_NODE", node), ("TRAINIT_CLUSTER_NODES", "4")];
+        let output = site.command(&["stage"], &[&variables[..], &[("TRAINIT_STAGE_STORE", &*store)]].concat());
+        assert!(output.status.success(), "{}", text(&output));
+        let names = fs::read_dir(site.data()).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap());
+        names.collect::<Vec<String>>()
+    };
+    let parts = ["0", "1", "2", "3"].map(files);
+    assert_eq!(parts.each_ref().map(Vec::len), [8, 8, 7, 7]);
+    let mut all = parts.concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 30);
+}
+
+#[test]
 fn what_fails_is_told_with_a_code_and_what_to_type() {
     let site = Site::new();
     fs::create_dir(site.data()).unwrap();

@@ -38,13 +38,18 @@ pub fn age(seconds: f64) -> String {
     /// Clocks of file servers differ by as much, and it tells nothing.
     const AHEAD: f64 = -60.0;
     if seconds < AHEAD {
-        return format!("{} ahead of the clock", span(-seconds));
+        return format!("{} ahead of the clock", span_of(-seconds));
     }
-    format!("{} old", span(seconds.max(0.0)))
+    format!("{} old", span_of(seconds.max(0.0)))
+}
+
+/// Formats a length of time in the unit in which a person says it, rounded: `70 s`, `5 min`, `3 h`.
+pub fn span(time: Duration) -> String {
+    span_of(time.as_secs_f64())
 }
 
 /// Formats a length of time in one unit, rounded.
-fn span(seconds: f64) -> String {
+fn span_of(seconds: f64) -> String {
     const MINUTE: f64 = 60.0;
     const HOUR: f64 = 60.0 * MINUTE;
     const DAY: f64 = 24.0 * HOUR;

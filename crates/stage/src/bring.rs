@@ -131,7 +131,7 @@ impl<'a> Bringing<'a> {
     /// Lists the source into a file.
     fn list(&mut self, part: &Path, origin: &mut Origin) -> Result<Listing> {
         let (new, request) = (part.join("list.new"), self.request);
-        let mut writer = ListWriter::make(&new).map_err(StageError::io("making", &new))?;
+        let mut writer = ListWriter::make(&new).map_err(StageError::io("making", &new))?.of_part(request.part);
         match origin {
             Origin::Path(root) => {
                 self.not_itself(root)?;
@@ -154,7 +154,11 @@ impl<'a> Bringing<'a> {
                 objects.list(&request.only, &mut writer, &mut tell)?;
             }
         }
+        let files = writer.listed();
         let mut listing = writer.finish().map_err(StageError::io("writing", &new))?;
+        if let Some(part) = self.request.part.filter(|_| files > 0 && listing.totals.files == 0) {
+            return Err(StageError::NoPart { source_name: self.request.source.shown(), files, nodes: part.of });
+        }
         if listing.totals.files + listing.totals.others == 0 {
             let near = if let Origin::Objects(objects) = origin { objects.near() } else { Vec::new() };
             let unwanted = !self.request.only.is_empty() && near.is_empty();

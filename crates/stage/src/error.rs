@@ -41,6 +41,16 @@ pub enum StageError {
         /// What is there instead, if that is known.
         near: Vec<String>,
     },
+    /// There are fewer files than nodes, and none is for this one.
+    #[error("{source_name} has too few files")]
+    NoPart {
+        /// The source.
+        source_name: String,
+        /// How many files it has.
+        files: u64,
+        /// How many nodes share them.
+        nodes: u32,
+    },
     /// Source and target are the same, or one is in the other.
     #[error("the source lies in its own target, or the other way round")]
     Itself,

@@ -34,7 +34,7 @@ mod sum;
 mod words;
 
 pub use error::{ObjectFailure, StageError};
-pub use list::Totals;
+pub use list::{Part, Totals};
 pub use only::Only;
 pub use plan::{Plan, plan};
 pub use prune::{Kept, chosen, inventory, remove, sweep};

@@ -45,10 +45,29 @@ impl Fingerprint {
     }
 }
 
+/// One of the equal parts of a source: every `of`th file, from the file `index` on. All who list the same source in its order get each file
+/// once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Which part, from 0.
+    pub index: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl Part {
+    fn has(self, file: u64) -> bool {
+        file % u64::from(self.of.max(1)) == u64::from(self.index)
+    }
+}
+
 /// A listing that is being written.
 #[derive(Debug)]
 pub(crate) struct ListWriter {
     path: PathBuf,
+    part: Option<Part>,
+    /// Files that were listed, also those of other parts.
+    listed: u64,
     to: BufWriter<File>,
     totals: Totals,
     fingerprint: Fingerprint,
@@ -61,7 +80,13 @@ impl ListWriter {
     /// The error of making the file.
     pub(crate) fn make(path: &Path) -> io::Result<Self> {
         let to = BufWriter::new(File::create(path)?);
-        Ok(ListWriter { path: path.to_owned(), to, totals: Totals::default(), fingerprint: Fingerprint::default() })
+        let (path, totals, fingerprint) = (path.to_owned(), Totals::default(), Fingerprint::default());
+        Ok(ListWriter { path, part: None, listed: 0, to, totals, fingerprint })
+    }
+
+    /// Takes only the files of a part.
+    pub(crate) fn of_part(self, part: Option<Part>) -> Self {
+        ListWriter { part, ..self }
     }
 
     /// Adds an object.
@@ -69,6 +94,12 @@ impl ListWriter {
     /// # Errors
     /// The error of writing.
     pub(crate) fn push(&mut self, item: &Item) -> io::Result<()> {
+        if item.is_file() {
+            self.listed += 1;
+            if self.part.is_some_and(|part| !part.has(self.listed - 1)) {
+                return Ok(());
+            }
+        }
         let line = item.line();
         self.fingerprint.add(&line);
         match item.kind {
@@ -79,6 +110,11 @@ impl ListWriter {
             ItemKind::Directory | ItemKind::Link => self.totals.others += 1,
         }
         self.to.write_all(&line)
+    }
+
+    /// Returns the number of files that were listed, also those of other parts.
+    pub(crate) fn listed(&self) -> u64 {
+        self.listed
     }
 
     /// Returns what it holds so far.

@@ -24,7 +24,8 @@ pub struct Plan {
 /// As bringing it would, as far as that can be known.
 pub fn plan(request: &StageRequest, tell: Tell<'_>) -> Result<Plan> {
     let scratch = temporary::make(&std::env::temp_dir(), "trainit-list-").map_err(StageError::io("making", "/tmp"))?;
-    let mut to = ListWriter::make(scratch.path()).map_err(StageError::io("making", scratch.path()))?;
+    let to = ListWriter::make(scratch.path()).map_err(StageError::io("making", scratch.path()))?;
+    let mut to = to.of_part(request.part);
     let mut heard = |_| tell(StageEvent::Progress(Progress::default()));
     match &request.source {
         Source::Path(root) => _ = path::list(root, &request.only, &mut to, &mut heard)?,

@@ -45,11 +45,16 @@ fn kept(stamp_file: &Path) -> Option<Kept> {
     ours.then_some(Kept { tree, stamp, unused })
 }
 
+/// Returns what may go: all that was not used within the hour, in the same order. Pure.
+pub(crate) fn unused(kept: &[Kept]) -> impl Iterator<Item = &Kept> {
+    kept.iter().filter(|kept| kept.unused >= IN_USE)
+}
+
 /// Decides what goes so that the store holds at most `most` bytes, or that `needs` bytes more are free. Pure.
 pub fn chosen(kept: &[Kept], most: u64, needs: u64) -> Vec<&Kept> {
     let all: u64 = kept.iter().map(|kept| kept.stamp.totals.bytes).sum();
     let (mut over, mut goes) = (all.saturating_sub(most).max(needs), Vec::new());
-    for kept in kept.iter().filter(|kept| kept.unused >= IN_USE) {
+    for kept in unused(kept) {
         if over == 0 {
             break;
         }

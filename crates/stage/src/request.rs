@@ -1,5 +1,6 @@
 //! What is wanted: one path, its source, and the settings of `stage`.
 
+use super::list::Part;
 use super::only::Only;
 use super::source::Source;
 use super::space::SharedRoom;
@@ -40,6 +41,8 @@ pub struct StageRequest {
     pub source: Source,
     /// Which objects.
     pub only: Only,
+    /// Which part of them; `None` for all.
+    pub part: Option<Part>,
     /// The store, if there is one.
     pub store: Option<PathBuf>,
     /// The most bytes of the store; `None` for nine tenths of its file system.

@@ -5,6 +5,7 @@ use super::place::Place;
 use super::prune::{self, Kept};
 use super::request::{StageEvent, StageRequest, Tell};
 use super::space::{FileSystem, Room, judge, look};
+use nix::errno::Errno;
 
 /// How many data sets of a store are named.
 const NAMED: usize = 3;
@@ -14,12 +15,12 @@ const NAMED: usize = 3;
 /// # Errors
 /// Too little room.
 pub(crate) fn make(place: &Place, request: &StageRequest, needs: Room, tell: Tell<'_>) -> Result<()> {
-    let look = || look(&place.base).map_err(|errno| StageError::io("reading", &place.base)(errno.into()));
-    let found = look()?;
+    let found = look(&place.base).map_err(not_read(place))?;
     if place.in_store {
-        make_in_store(place, request, needs, found, tell);
+        keep_within_size(place, request, needs.bytes, found, tell);
+        evict(place, request, needs, tell)?;
     }
-    let free = look()?.free;
+    let free = look(&place.base).map_err(not_read(place))?.free;
     judge(needs, free, request.shared_room).map_err(|what| {
         let mut kept = if place.in_store { prune::inventory(&place.base) } else { Vec::new() };
         kept.sort_by_key(|kept| std::cmp::Reverse(kept.stamp.totals.bytes));
@@ -29,14 +30,42 @@ pub(crate) fn make(place: &Place, request: &StageRequest, needs: Room, tell: Tel
     })
 }
 
-fn make_in_store(place: &Place, request: &StageRequest, needs: Room, found: FileSystem, tell: Tell<'_>) {
-    let most = request.store_size.unwrap_or(found.bytes / 10 * 9).saturating_sub(needs.bytes);
-    let short = needs.bytes.saturating_sub(found.free.bytes);
+fn not_read(place: &Place) -> impl FnOnce(Errno) -> StageError {
+    |errno| StageError::io("reading", &place.base)(errno.into())
+}
+
+/// Removes what makes the store larger than it may be.
+fn keep_within_size(place: &Place, request: &StageRequest, needs: u64, found: FileSystem, tell: Tell<'_>) {
+    let most = request.store_size.unwrap_or(found.bytes / 10 * 9).saturating_sub(needs);
     let kept = prune::inventory(&place.base);
-    for kept in prune::chosen(&kept, most, short) {
-        let (source, size) = (&kept.stamp.source, text::size(kept.stamp.totals.bytes));
-        let line = format!("removed from stage.store: {source}, {size}, unused for {}", text::time(kept.unused));
-        prune::remove(kept);
-        tell(StageEvent::Line(line));
+    prune::chosen(&kept, most, 0).into_iter().for_each(|kept| remove(kept, tell));
+}
+
+/// Removes what was not used for longest, one data set at a time, until bytes and inodes are enough. The file system is asked after each,
+/// because files that two data sets share give nothing back.
+fn evict(place: &Place, request: &StageRequest, needs: Room, tell: Tell<'_>) -> Result<()> {
+    let all = prune::inventory(&place.base);
+    let most = prune::unused(&all).fold(look(&place.base).map_err(not_read(place))?.free, |most, kept| Room {
+        bytes: most.bytes.saturating_add(kept.stamp.totals.bytes),
+        inodes: most.inodes.saturating_add(kept.stamp.totals.files + kept.stamp.totals.others),
+    });
+    // What cannot fit at all is no reason to remove anything.
+    if judge(needs, most, request.shared_room).is_err() {
+        return Ok(());
     }
+    for kept in prune::unused(&all) {
+        let free = look(&place.base).map_err(not_read(place))?.free;
+        if judge(needs, free, request.shared_room).is_ok() {
+            break;
+        }
+        remove(kept, tell);
+    }
+    Ok(())
+}
+
+fn remove(kept: &Kept, tell: Tell<'_>) {
+    let (source, size) = (&kept.stamp.source, text::size(kept.stamp.totals.bytes));
+    let line = format!("removed from stage.store: {source}, {size}, unused for {}", text::span(kept.unused));
+    prune::remove(kept);
+    tell(StageEvent::Line(line));
 }

@@ -7,7 +7,7 @@ use super::request::{How, Refresh, StageEvent, StageRequest, Tell};
 use super::stamp::{Stamp, now};
 use std::fs;
 use std::time::{Duration, SystemTime};
-use store::{SharedWork, StoreError, WaitEvent, WorkAnswer};
+use store::{FileError, SharedWork, StoreError, WaitEvent, WorkAnswer};
 
 /// The shortest interval between two records of a use.
 const TOUCH: Duration = Duration::from_secs(600);
@@ -26,8 +26,9 @@ pub struct Staged {
 /// Returns the key of what is wanted.
 pub(crate) fn key(request: &StageRequest) -> String {
     let server = request.transfer.endpoint.as_deref().unwrap_or_default();
+    let part = request.part.map_or_else(String::new, |part| format!(" part {} of {}", part.index, part.of));
     let more = if request.read_only { "" } else { " rw" };
-    key_of(&request.source.identity(), &format!("{}{more}", request.only.identity()), server)
+    key_of(&request.source.identity(), &format!("{}{part}{more}", request.only.identity()), server)
 }
 
 /// Makes sure that the data is there.
@@ -36,6 +37,28 @@ pub(crate) fn key(request: &StageRequest) -> String {
 /// Any reason why it is not.
 pub fn stage(request: &StageRequest, tell: Tell<'_>) -> Result<Staged> {
     let key = key(request);
+    match stage_as(request, key.clone(), tell) {
+        Err(StageError::Store(StoreError::File(
+            _,
+            FileError::Foreign(owner) | FileError::ForeignCode { owner, .. },
+        ))) if request.store.is_some() => {
+            let target = text::path(&request.target);
+            let line = format!(
+                "{target}: user {owner} keeps this data in stage.store, and is not trusted: this user gets its own"
+            );
+            tell(StageEvent::Line(line));
+            stage_as(request, own_key(&key), tell)
+        }
+        done => done,
+    }
+}
+
+/// Returns the key for data that this user keeps beside that of another one.
+fn own_key(key: &str) -> String {
+    format!("{key}-{}", nix::unistd::geteuid())
+}
+
+fn stage_as(request: &StageRequest, key: String, tell: Tell<'_>) -> Result<Staged> {
     let place = Place::find(&request.target, request.store.as_deref(), &key)?;
     if request.store.is_some() && !place.in_store {
         let line = "stage.store is not used: a volume is mounted at the path, or data is there already";
@@ -136,18 +159,16 @@ pub fn touch(used: &std::path::Path) {
 /// Returns what is there for a path, without bringing anything.
 pub fn look(request: &StageRequest) -> Option<Stamp> {
     let key = key(request);
-    let in_store = request.store.as_ref().map(|store| Place {
-        target: request.target.clone(),
-        base: store.clone(),
-        stem: key.clone(),
-        in_store: true,
-    });
+    let in_store = |key: String| {
+        let (target, base) = (request.target.clone(), request.store.clone()?);
+        Some((Place { target, base, stem: key.clone(), in_store: true }, key))
+    };
     let in_volume = Place {
         target: request.target.clone(),
         base: request.target.clone(),
         stem: ".trainit-stage".to_owned(),
         in_store: false,
     };
-    let places = in_store.into_iter().chain([in_volume]);
-    places.filter_map(|place| place.present(&key)).map(|present| present.stamp).next()
+    let places = [in_store(own_key(&key)), in_store(key.clone()), Some((in_volume, key))];
+    places.into_iter().flatten().filter_map(|(place, key)| place.present(&key)).map(|present| present.stamp).next()
 }

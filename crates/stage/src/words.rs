@@ -26,6 +26,10 @@ impl StageError {
             StageError::Empty { unwanted: true, source_name, .. } => {
                 [format!("{source_name} holds nothing that only= wants"), none()]
             }
+            StageError::NoPart { source_name, files, nodes } => {
+                let files = text::count(*files, "file");
+                [format!("{source_name} has {files} for {nodes} nodes: none is left for this one"), none()]
+            }
             StageError::Itself => [format!("{target}: {self}"), none()],
             StageError::Key { key, why } => {
                 [format!("an object has a name that cannot be a file below {target}: {key}"), why.to_string()]
@@ -104,6 +108,9 @@ impl StageError {
                 one("correct the source behind from=")
             }
             StageError::Empty { .. } => one("correct the patterns behind only="),
+            StageError::NoPart { .. } => {
+                one("fewer nodes, more and smaller files, or all of them on each node: leave part=node out")
+            }
             StageError::Itself => one("name another directory as the path, or another source"),
             StageError::Key { .. } => one("only=PATTERN leaves it out"),
             StageError::TwoForOne { .. } => one("only=PATTERN leaves one of them out"),
@@ -179,7 +186,7 @@ fn late(target: &str, limit: Duration, [done, all]: [u64; 2], rate: f64) -> [Str
     if rate < 1.0 {
         return [what, "no byte came".to_owned()];
     }
-    let left = text::time(Duration::from_secs_f64(all.saturating_sub(done) as f64 / rate));
+    let left = text::span(Duration::from_secs_f64(all.saturating_sub(done) as f64 / rate));
     [what, format!("at {}/s it needs {left} more", text::size(rate as u64))]
 }
 

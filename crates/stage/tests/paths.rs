@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test may")]
 
 use stage::{
-    How, Only, Progress, Refresh, Source, StageError, StageEvent, StageRequest, Staged, TransferChoice, stage,
+    How, Only, Part, Progress, Refresh, Source, StageError, StageEvent, StageRequest, Staged, TransferChoice, stage,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +14,7 @@ fn request(source: &Path, target: &Path, store: Option<&Path>) -> StageRequest {
     StageRequest {
         target: target.to_owned(),
         source: Source::Path(source.to_owned()),
+        part: None,
         only: Only::default(),
         store: store.map(Path::to_owned),
         store_size: None,
@@ -229,4 +230,33 @@ fn a_program_brings_what_nothing_else_knows() {
     assert!(!run(&missing).unwrap_err().may_pass());
     assert_eq!(run(&with(r#"cp -a "${1#nas:}/." "$2""#)).unwrap().how, How::Brought);
     assert!(contents(&target) == contents(&source));
+}
+
+#[test]
+fn parts_hold_each_file_once_and_differ_by_one_file_at_most() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("source");
+    fs::create_dir_all(source.join("sub")).unwrap();
+    (0..11).for_each(|n| fs::write(source.join(format!("{n}")), "x").unwrap());
+    (0..3).for_each(|n| fs::write(source.join(format!("sub/{n}")), "x").unwrap());
+    let mut seen = Vec::new();
+    for index in 0..4 {
+        let target = dir.path().join(format!("node{index}"));
+        let part = Some(Part { index, of: 4 });
+        let staged = stage(&StageRequest { part, ..request(&source, &target, None) }, &mut |_| true).unwrap();
+        assert!((3..=4).contains(&staged.stamp.totals.files), "{:?}", staged.stamp.totals);
+        let found = std::process::Command::new("find")
+            .args([".", "-type", "f", "!", "-name", ".trainit*"])
+            .current_dir(&target)
+            .output();
+        seen.extend(String::from_utf8(found.unwrap().stdout).unwrap().lines().map(str::to_owned));
+    }
+    seen.sort();
+    let all = seen.len();
+    seen.dedup();
+    assert_eq!((all, seen.len()), (14, 14));
+    let many =
+        StageRequest { part: Some(Part { index: 20, of: 30 }), ..request(&source, &dir.path().join("none"), None) };
+    let error = stage(&many, &mut |_| true).unwrap_err();
+    assert!(!error.may_pass() && error.message(&source).what.contains("has 14 files for 30 nodes"), "{error:?}");
 }

@@ -10,7 +10,7 @@ mod tokens;
 
 pub use escape::{bytes, json, line, os, path};
 pub use mask::{MASK, masked, masked_bytes, masked_words};
-pub use protocol::units::{count, seconds, size, time};
+pub use protocol::units::{count, seconds, size, span, time};
 pub use quote::{command, quoted};
 pub use secret_names::{is_secret, is_secret_parameter};
 

@@ -159,6 +159,14 @@ choice! {
 }
 
 choice! {
+    /// Which part of a source a node brings.
+    PartChoice {
+        /// The files of this node: every Nth one of N nodes.
+        Node = "node",
+    }
+}
+
+choice! {
     /// What a path has to be.
     PathKind {
         /// A directory.

@@ -20,8 +20,8 @@ mod versions;
 mod word_or;
 
 pub use choices::{
-    Agreement, Installer, JupyterAuth, Lfs, LogFormat, LogLevel, OnError, PathKind, PreemptChoice, Requeue, Severity,
-    Target, Unknown,
+    Agreement, Installer, JupyterAuth, Lfs, LogFormat, LogLevel, OnError, PartChoice, PathKind, PreemptChoice, Requeue,
+    Severity, Target, Unknown,
 };
 pub use cluster::Launch;
 pub(super) use collections::items;

@@ -4,7 +4,7 @@
 //! near miss is an error and not a path. The long form (a map with `path`) can express every path.
 
 use super::records::record;
-use super::{ConfigValue, PathKind, Size, Verify};
+use super::{ConfigValue, PartChoice, PathKind, Size, Verify};
 use crate::config::problems::{shown, together};
 use crate::config::{ConfigNode, Content, Problems, ValueOrigin, suggest};
 use serde_json::{Value as Json, json};
@@ -38,6 +38,8 @@ record! {
         "timeout" timeout: Option<Duration> = Some(None);
         /// Which objects of the source are brought: patterns of names.
         "only" only: Vec<String> = Some(Vec::new());
+        /// Which part of them this node brings: the files of its own index (`node`); by default all.
+        "part" part: Option<PartChoice> = Some(None);
         /// Where the data comes from, if trainit brings it: a path or a URL. It stands last in the short form.
         "from" from: Option<Source> = Some(None);
     }
@@ -116,6 +118,7 @@ const DATA_OPTIONS: &[&str] = &[
     "min_speed",
     "timeout",
     "only",
+    "part",
     "from",
 ];
 const OUTPUT_OPTIONS: &[&str] = &["mounted", "min_free", "allocate", "probe", "timeout"];

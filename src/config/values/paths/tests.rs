@@ -123,6 +123,7 @@ proptest! {
         min_speed in any::<Option<u64>>(),
         timeout in proptest::option::of(0u64..1 << 30),
         only in proptest::collection::vec("[a-z]{1,3}[*]?", 0..3),
+        part in proptest::sample::select(&[None, Some(PartChoice::Node)][..]),
         from in proptest::option::of("/[a-z:,=+@]{1,12}"),
     ) {
         let mut options = vec![format!("mounted={}", if mounted { "yes" } else { "no" }), format!("min_files={min_files}")];
@@ -142,11 +143,12 @@ proptest! {
             Verify::Full => "verify=full".to_owned(),
         });
         options.extend((!only.is_empty()).then(|| format!("only={}", only.join("+"))));
+        options.extend(part.map(|part| format!("part={}", part.name())));
         options.extend(from.iter().map(|from| format!("from={from}")));
         let from = from.map(|from| Source::Path(from.into()));
         let printed = format!("{path}:{}", options.join(","));
         let (manifest, min_speed) = (manifest.map(PathBuf::from), min_speed.map(Size));
-        let meant = DataPath { path: path.into(), mounted, min_files, contains, read_only, kind, manifest, verify, min_speed, timeout, only, from };
+        let meant = DataPath { path: path.into(), mounted, min_files, contains, read_only, kind, manifest, verify, min_speed, timeout, only, part, from };
         prop_assert_eq!(parse_path_list(&printed).unwrap(), vec![meant]);
     }
 

@@ -201,7 +201,8 @@ impl<'a> Bringing<'a> {
     /// Opens the journal; files of another listing are of no use.
     fn journal(&mut self, part: &Path, listing: &Listing) -> Result<Journal> {
         let (path, tree) = (part.join("journal"), part.join("tree"));
-        let journal = Journal::begin(&path, &listing.digest).map_err(StageError::io("writing", &path))?;
+        let journal = Journal::begin(&path, &listing.digest, listing.totals.files + listing.totals.others)
+            .map_err(StageError::io("writing", &path))?;
         if journal.written.is_empty() {
             publish::remove(&tree);
             fs::create_dir(&tree).map_err(StageError::io("making", &tree))?;

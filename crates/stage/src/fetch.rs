@@ -153,7 +153,11 @@ impl<'a> Fetch<'a> {
 
     fn next_piece(&mut self) -> Option<Piece> {
         while let Some(number) = self.ready.front().copied() {
-            let open = self.open.get_mut(&number)?;
+            // Its last piece may have come before this was asked again.
+            let Some(open) = self.open.get_mut(&number) else {
+                self.ready.pop_front();
+                continue;
+            };
             let count = pieces(open.item.size);
             while open.next < count && self.journal.written.has(number, open.next) {
                 open.next += 1;
@@ -223,7 +227,7 @@ impl<'a> Fetch<'a> {
             if fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == item.size) {
                 return Ok(());
             }
-            self.journal.forget(number);
+            self.journal.forget(number).map_err(self.io("writing"))?;
         }
         let make = || File::options().write(true).create_new(true).open(path);
         let made = match make() {
@@ -293,7 +297,7 @@ impl<'a> Fetch<'a> {
         let Some(mut open) = self.open.remove(&number) else { return Ok(()) };
         let written = (0..pieces(open.item.size)).filter(|index| self.journal.written.has(number, *index));
         self.done -= written.map(|index| length_of(&open.item, index)).sum::<u64>().min(self.done);
-        self.journal.forget(number);
+        self.journal.forget(number).map_err(self.io("writing"))?;
         let now = match self.mover.again(&open.item)? {
             Ok(now) => Item { key: open.item.key.clone(), ..now },
             Err(failure) => {
@@ -309,6 +313,7 @@ impl<'a> Fetch<'a> {
         fs::remove_file(&open.path).map_err(StageError::io("removing", &open.path))?;
         self.file(number, &now, &open.path)?;
         self.brought.changed.insert(number, now.clone());
+        self.journal.unlist(number);
         let left = pieces(now.size);
         self.open.insert(number, OpenObject { item: now, next: 0, out: 0, left, changed: false, sha256: None, ..open });
         self.ready.push_front(number);
@@ -403,5 +408,52 @@ fn collision(item: &Item, path: &Path, error: io::Error) -> StageError {
             StageError::TwoForOne { key: item.shown(), path: path.file_name().map_or_else(String::new, text::os) }
         }
         _ => StageError::Io { doing: "making", path: path.to_owned(), error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::ListWriter;
+
+    /// Brings every piece at once, the one that was given last in front.
+    struct AtOnce(Vec<Piece>);
+
+    impl Mover for AtOnce {
+        fn width(&self) -> usize {
+            4
+        }
+
+        fn give(&mut self, piece: Piece) -> Result<()> {
+            self.0.push(piece);
+            Ok(())
+        }
+
+        fn take(&mut self, _wait: Duration) -> Result<Option<Moved>> {
+            Ok(self.0.pop().map(|piece| Moved::Done(piece.object, piece.index, piece.length, None)))
+        }
+
+        fn again(&mut self, item: &Item) -> Result<std::result::Result<Item, ObjectFailure>> {
+            Ok(Ok(item.clone()))
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_whole_before_more_is_asked_for_holds_nothing_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let (tree, list) = (dir.path().join("tree"), dir.path().join("list"));
+        fs::create_dir(&tree).unwrap();
+        let mut writer = ListWriter::make(&list).unwrap();
+        (0..100).for_each(|number| writer.push(&Item::file(format!("{number}"), 9, "t")).unwrap());
+        let listing = writer.finish().unwrap();
+        let mut journal = Journal::begin(&dir.path().join("journal"), &listing.digest, 100).unwrap();
+        let (mut mover, mut told) = (AtOnce(Vec::new()), 0);
+        let mut tell = |_| {
+            told += 1;
+            // The disk may take its time in the end; nothing else waits here.
+            if told < 1_000_000 { Ok(()) } else { Err(StageError::Stopped) }
+        };
+        Fetch::new(&tree, &listing, &mut journal, &mut mover, &mut tell).run().unwrap();
+        assert!((0..100).all(|number| journal.written.is_whole(number)));
     }
 }

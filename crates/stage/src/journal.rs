@@ -4,9 +4,9 @@
 //! at which everything was on the disk are believed.
 
 use super::mover::PIECE;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 /// The length of a record: the object's number, the range's, and a check against a torn end.
@@ -15,8 +15,17 @@ const RECORD: usize = 16;
 /// The range that stands for the whole object.
 const WHOLE: u32 = u32::MAX;
 
+/// The range that says that nothing of the object counts that was noted before.
+const FORGOTTEN: u32 = u32::MAX - 1;
+
+/// The most ranges that an object can have: 256 TiB.
+const RANGES_MAX: u32 = 1 << 24;
+
 /// The object's number in a record that says how many records, from the first on, are about bytes on the disk.
 const SAFE: u64 = u64::MAX;
+
+/// The longest first line.
+const HEAD_MAX: u64 = 1024;
 
 /// A set of small numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +42,12 @@ impl Bits {
         }
     }
 
+    fn clear(&mut self, at: u64) {
+        if let Some(word) = usize::try_from(at / 64).ok().and_then(|word| self.0.get_mut(word)) {
+            *word &= !(1 << (at % 64));
+        }
+    }
+
     fn has(&self, at: u64) -> bool {
         usize::try_from(at / 64).ok().and_then(|word| self.0.get(word)).is_some_and(|word| word & (1 << (at % 64)) != 0)
     }
@@ -40,19 +55,19 @@ impl Bits {
 
 /// What is written already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Written {
+pub struct Written {
     whole: Bits,
     parts: HashMap<u64, Bits>,
 }
 
 impl Written {
     /// Returns whether an object is whole.
-    pub(crate) fn is_whole(&self, object: u64) -> bool {
+    pub fn is_whole(&self, object: u64) -> bool {
         self.whole.has(object)
     }
 
     /// Returns whether a range of an object is written.
-    pub(crate) fn has(&self, object: u64, range: u32) -> bool {
+    pub fn has(&self, object: u64, range: u32) -> bool {
         self.is_whole(object) || self.parts.get(&object).is_some_and(|parts| parts.has(range.into()))
     }
 
@@ -80,22 +95,61 @@ impl Written {
         if range == WHOLE {
             self.whole.set(object);
             self.parts.remove(&object);
-        } else {
+        } else if range < RANGES_MAX {
             self.parts.entry(object).or_default().set(range.into());
         }
     }
 
-    /// Parses records; a torn or foreign one ends them.
-    fn parse(records: &[u8], is_same_boot: bool) -> Self {
-        let all: Vec<_> = records.as_chunks::<RECORD>().0.iter().map_while(parse).collect();
-        let safe = all.iter().rev().find(|(object, _)| *object == SAFE).map_or(0, |(_, count)| *count as usize);
-        let believed = if is_same_boot { all.len() } else { safe };
+    fn remove(&mut self, object: u64) {
+        self.whole.clear(object);
+        self.parts.remove(&object);
+    }
+
+    /// Reads what a journal for this listing, which has so many objects, says; `boot` names this boot of the machine. A torn or foreign
+    /// record ends it. It is read as a stream, because there are two records for each of perhaps millions of objects.
+    ///
+    /// # Errors
+    /// The error of reading.
+    pub fn read(file: impl Read + Seek, (listing, objects): (&str, u64), boot: &str) -> io::Result<Self> {
+        let (mut file, mut head) = (BufReader::new(file), Vec::new());
+        (&mut file).take(HEAD_MAX).read_until(b'\n', &mut head)?;
+        let head = String::from_utf8_lossy(&head);
+        let Some((_, at)) = head.trim().split_once(' ').filter(|(of, _)| *of == listing) else {
+            return Ok(Written::default());
+        };
+        let believed = match at == boot && !boot.is_empty() {
+            true => u32::MAX,
+            false => {
+                let begin = file.stream_position()?;
+                let safe = Records(&mut file).filter(|(object, _)| *object == SAFE).last();
+                file.seek(io::SeekFrom::Start(begin))?;
+                safe.map_or(0, |(_, count)| count)
+            }
+        };
         let mut written = Written::default();
-        all.iter()
-            .take(believed)
-            .filter(|(object, _)| *object != SAFE)
-            .for_each(|(object, range)| written.add(*object, *range));
-        written
+        for (number, (object, range)) in (0..u32::MAX).zip(Records(&mut file)) {
+            match range {
+                _ if object >= objects => {}
+                // Wherever it stands: the file was removed after it was on the disk.
+                FORGOTTEN => written.remove(object),
+                range if number < believed => written.add(object, range),
+                _ => {}
+            }
+        }
+        Ok(written)
+    }
+}
+
+/// The records of a journal up to the first that is none.
+struct Records<'a, R>(&'a mut R);
+
+impl<R: Read> Iterator for Records<'_, R> {
+    type Item = (u64, u32);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut record = [0; RECORD];
+        self.0.read_exact(&mut record).ok()?;
+        parse(&record)
     }
 }
 
@@ -127,6 +181,8 @@ fn check_of(object: u64, range: u32) -> u32 {
 pub(crate) struct Journal {
     file: File,
     records: u32,
+    /// Objects that are not what was listed: what is written of them is of no use to a start that finds the same listing.
+    unlisted: HashSet<u64>,
     /// What is written.
     pub written: Written,
 }
@@ -137,28 +193,31 @@ fn boot() -> String {
 }
 
 impl Journal {
-    /// Begins a journal for a listing, and takes over what an earlier one with the same listing says. It is written anew under its own
-    /// name, so that the dead owner's, should it live, writes to another file.
+    /// Begins a journal for a listing with so many objects, and takes over what an earlier one with the same listing says. It is written
+    /// anew under its own name, so that the dead owner's, should it live, writes to another file.
     ///
     /// # Errors
     /// The error of writing.
-    pub(crate) fn begin(path: &Path, listing: &str) -> io::Result<Self> {
-        let written = fs::read(path).map(|bytes| take_over(&bytes, listing)).unwrap_or_default();
-        let new = path.with_extension("new");
-        let mut file = File::create(&new)?;
-        file.write_all(format!("{listing} {}\n", boot()).as_bytes())?;
-        let mut records = Vec::new();
-        (0..written.whole.0.len() as u64 * 64)
-            .filter(|at| written.is_whole(*at))
-            .for_each(|at| records.extend(record(at, WHOLE)));
+    pub(crate) fn begin(path: &Path, listing: &str, objects: u64) -> io::Result<Self> {
+        let boot = boot();
+        let written = File::open(path).and_then(|file| Written::read(file, (listing, objects), &boot));
+        let (written, new) = (written.unwrap_or_default(), path.with_extension("new"));
+        let mut file = BufWriter::new(File::create(&new)?);
+        file.write_all(format!("{listing} {boot}\n").as_bytes())?;
+        let mut records = 0_u32;
+        let mut put = |object, range| {
+            records = records.saturating_add(1);
+            file.write_all(&record(object, range))
+        };
+        let wholes = (0..written.whole.0.len() as u64 * 64).filter(|at| written.is_whole(*at));
+        wholes.into_iter().try_for_each(|object| put(object, WHOLE))?;
         for (object, parts) in &written.parts {
-            let ranges = (0..parts.0.len() as u32 * 64).filter(|at| parts.has((*at).into()));
-            ranges.for_each(|range| records.extend(record(*object, range)));
+            let mut ranges = (0..parts.0.len() as u32 * 64).filter(|at| parts.has((*at).into()));
+            ranges.try_for_each(|range| put(*object, range))?;
         }
-        file.write_all(&records)?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         fs::rename(&new, path)?;
-        let records = u32::try_from(records.len() / RECORD).unwrap_or(u32::MAX);
-        Ok(Journal { file, records, written })
+        Ok(Journal { file, records, unlisted: HashSet::new(), written })
     }
 
     /// Notes that a range is written.
@@ -167,7 +226,7 @@ impl Journal {
     /// The error of writing.
     pub(crate) fn range(&mut self, object: u64, range: u32) -> io::Result<()> {
         self.written.add(object, range);
-        self.put(object, range)
+        if self.unlisted.contains(&object) { Ok(()) } else { self.put(object, range) }
     }
 
     /// Notes that an object is whole.
@@ -178,9 +237,20 @@ impl Journal {
         self.range(object, WHOLE)
     }
 
-    /// Forgets the ranges of an object, which begins anew; a later start finds its file gone.
-    pub(crate) fn forget(&mut self, object: u64) {
-        self.written.parts.remove(&object);
+    /// Forgets an object, before its file is removed. A record says so and is on the disk when this returns: a later start must not take
+    /// ranges of the file that went for ranges of the one that comes.
+    ///
+    /// # Errors
+    /// The error of writing.
+    pub(crate) fn forget(&mut self, object: u64) -> io::Result<()> {
+        self.written.remove(object);
+        self.put(object, FORGOTTEN)?;
+        self.file.sync_data()
+    }
+
+    /// Notes nothing more of an object, because it is not what was listed.
+    pub(crate) fn unlist(&mut self, object: u64) {
+        self.unlisted.insert(object);
     }
 
     fn put(&mut self, object: u64, range: u32) -> io::Result<()> {
@@ -221,40 +291,36 @@ impl Settling {
     }
 }
 
-fn take_over(bytes: &[u8], listing: &str) -> Written {
-    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Written::default() };
-    let (head, records) = bytes.split_at(end + 1);
-    let head = String::from_utf8_lossy(head);
-    match head.trim().split_once(' ') {
-        Some((of, at)) if of == listing => Written::parse(records, at == boot()),
-        _ => Written::default(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn read(records: &[u8], is_same_boot: bool) -> Written {
+        let bytes = [b"L boot\n", records].concat();
+        let boot = if is_same_boot { "boot" } else { "another" };
+        Written::read(io::Cursor::new(bytes), ("L", 1000), boot).unwrap()
+    }
+
     #[test]
     fn a_start_after_a_kill_knows_what_is_written() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let mut journal = Journal::begin(&path, "L").unwrap();
+        let mut journal = Journal::begin(&path, "L", 1000).unwrap();
         journal.range(3, 7).unwrap();
         journal.range(900, 2).unwrap();
         journal.whole(3).unwrap();
-        let again = Journal::begin(&path, "L").unwrap();
+        let again = Journal::begin(&path, "L", 1000).unwrap();
         assert!(again.written.is_whole(3) && again.written.has(3, 99) && again.written.has(900, 2));
         assert!(!again.written.has(900, 1) && !again.written.is_whole(900) && again.written.has_some(900));
-        assert_eq!(Journal::begin(&path, "L").unwrap().written, again.written);
-        assert_eq!(Journal::begin(&path, "another listing").unwrap().written, Written::default());
+        assert_eq!(Journal::begin(&path, "L", 1000).unwrap().written, again.written);
+        assert_eq!(Journal::begin(&path, "another listing", 1000).unwrap().written, Written::default());
     }
 
     #[test]
     fn after_another_boot_only_what_was_on_the_disk_is_believed() {
         let records = [record(1, WHOLE), record(2, 0), record(2, 1), record(SAFE, 2), record(3, WHOLE)].concat();
-        let (same, other) = (Written::parse(&records, true), Written::parse(&records, false));
+        let (same, other) = (read(&records, true), read(&records, false));
         assert!(same.is_whole(3) && same.has(2, 1));
         assert!(other.is_whole(1) && other.has(2, 0) && !other.has(2, 1) && !other.is_whole(3));
     }
@@ -263,30 +329,77 @@ mod tests {
     fn what_a_thread_brings_to_the_disk_is_believed_after_another_boot() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let mut journal = Journal::begin(&path, "L").unwrap();
+        let mut journal = Journal::begin(&path, "L", 1000).unwrap();
         journal.whole(1).unwrap();
         let settling = journal.settle().unwrap();
         journal.whole(2).unwrap();
         journal.settled(settling).unwrap();
         let bytes = fs::read(&path).unwrap();
         let records = &bytes[bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1..];
-        let found = Written::parse(records, false);
+        let found = read(records, false);
         assert!(found.is_whole(1) && !found.is_whole(2));
+    }
+
+    #[test]
+    fn a_range_of_a_file_that_went_is_not_taken_for_one_of_the_file_that_came() {
+        let records =
+            [record(1, 0), record(1, 1), record(2, WHOLE), record(SAFE, 3), record(1, FORGOTTEN), record(1, 2)];
+        for is_same_boot in [true, false] {
+            let found = read(&records.concat(), is_same_boot);
+            assert!(!found.has(1, 0) && !found.has(1, 1) && found.is_whole(2), "{is_same_boot}");
+            assert_eq!(found.has(1, 2), is_same_boot);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let mut journal = Journal::begin(&path, "L", 2).unwrap();
+        journal.range(1, 0).unwrap();
+        journal.forget(1).unwrap();
+        journal.unlist(1);
+        journal.whole(1).unwrap();
+        assert!(journal.written.is_whole(1), "this start knows it");
+        assert!(
+            !Journal::begin(&path, "L", 2).unwrap().written.has(1, 0),
+            "the next one has another object in its listing"
+        );
+    }
+
+    #[test]
+    fn records_about_what_is_not_listed_cost_no_memory() {
+        let found = read(&[record(u64::MAX - 1, WHOLE), record(1 << 50, 1), record(3, RANGES_MAX)].concat(), true);
+        assert!(found.is_empty() || found.whole.0.len() + found.parts.len() < 3, "{found:?}");
     }
 
     #[test]
     fn a_torn_end_is_no_record() {
         let mut records = [record(1, WHOLE), record(2, WHOLE)].concat();
         records.truncate(RECORD + 9);
-        assert!(!Written::parse(&records, true).is_whole(2));
+        assert!(!read(&records, true).is_whole(2));
         records.resize(10 * RECORD, 0);
-        assert!(Written::parse(&records, true).is_whole(1) && !Written::parse(&records, true).is_whole(0));
+        assert!(read(&records, true).is_whole(1) && !read(&records, true).is_whole(0));
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let _ = take_over(&bytes, "L");
+            let _ = (read(&bytes, true), Written::read(io::Cursor::new(bytes), ("L", 9), ""));
+        }
+
+        #[test]
+        fn what_was_noted_is_known_and_what_was_forgotten_is_not(steps in proptest::collection::vec((0..4_u64, 0..6_u32), 0..40)) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("journal");
+            let mut journal = Journal::begin(&path, "L", 4).unwrap();
+            for (object, range) in steps {
+                match range {
+                    0 => journal.whole(object).unwrap(),
+                    1 => journal.forget(object).unwrap(),
+                    range => journal.range(object, range).unwrap(),
+                }
+            }
+            let again = Journal::begin(&path, "L", 4).unwrap();
+            for (object, range) in (0..4).flat_map(|object| (0..6).map(move |range| (object, range))) {
+                prop_assert_eq!(again.written.has(object, range), journal.written.has(object, range));
+            }
         }
     }
 }

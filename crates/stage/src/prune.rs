@@ -52,7 +52,7 @@ pub(crate) fn unused(kept: &[Kept]) -> impl Iterator<Item = &Kept> {
 
 /// Decides what goes so that the store holds at most `most` bytes, or that `needs` bytes more are free. Pure.
 pub fn chosen(kept: &[Kept], most: u64, needs: u64) -> Vec<&Kept> {
-    let all: u64 = kept.iter().map(|kept| kept.stamp.totals.bytes).sum();
+    let all: u64 = kept.iter().fold(0, |all, kept| all.saturating_add(kept.stamp.totals.bytes));
     let (mut over, mut goes) = (all.saturating_sub(most).max(needs), Vec::new());
     for kept in unused(kept) {
         if over == 0 {

@@ -24,6 +24,20 @@ struct Publication {
     stamp: Stamp,
 }
 
+impl Publication {
+    /// Returns the unfinished directory. Others may write in a volume, so a name that this place gives to no such directory is refused:
+    /// what it names is removed in the end.
+    fn directory(&self, place: &Place) -> Result<PathBuf> {
+        let (name, prefix) = (self.part.as_bytes(), format!("{}.part-", place.stem));
+        let path = place.base.join(&self.part);
+        let is_name = name.starts_with(prefix.as_bytes()) && !name.contains(&b'/');
+        match is_name && !path.is_symlink() {
+            true => Ok(path),
+            false => Err(StageError::NotOurs(place.marker())),
+        }
+    }
+}
+
 /// Sets the rights of everything below a directory, and returns the number of files. The directory itself, and with `but_first` those
 /// directly in it, keep theirs: a directory without the right to write cannot be moved (rename(2)).
 ///
@@ -106,8 +120,8 @@ pub(crate) fn into_volume(place: &Place, part: &Path, stamp: &Stamp, read_only: 
 /// # Errors
 /// As `into_volume`.
 pub(crate) fn finish(place: &Place, read_only: bool) -> Result<bool> {
-    let Some(Publication { part, stamp }) = read::<Publication>(&place.marker()) else { return Ok(false) };
-    let part = place.base.join(&part);
+    let Some(publication) = read::<Publication>(&place.marker()) else { return Ok(false) };
+    let (part, stamp) = (publication.directory(place)?, publication.stamp);
     let tree = part.join("tree");
     if tree.is_dir() {
         put_aside(place, &part, &tree)?;
@@ -179,6 +193,9 @@ fn names(directory: &Path) -> Result<Vec<OsString>> {
 
 /// Removes a directory of ours, whatever rights it has. Links are not followed.
 pub(crate) fn remove(directory: &Path) {
+    if !fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir()) {
+        return;
+    }
     let mut open = vec![directory.to_owned()];
     while let Some(directory) = open.pop() {
         let _ = fs::set_permissions(&directory, Permissions::from_mode(0o700));

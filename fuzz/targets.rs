@@ -57,6 +57,7 @@ pub const TARGETS: &[Target] = &[
     target("hook_environment", |bytes| assert!(hooks::variables(bytes).iter().all(|(name, _)| !name.is_empty()))),
     target("installer_words", installer_words),
     target("kept_answers", kept_answers),
+    target("listing", listing_pages),
     target("linker_cache", |bytes| _ = gpu::cache::find(bytes, "libcuda.so.1")),
     target("distributions", distributions),
     target("manifest", manifest_lines),
@@ -72,6 +73,7 @@ pub const TARGETS: &[Target] = &[
     target("store", store_files),
     target("show", words_for_people),
     target("signal", signal_name),
+    target("staging", staging_files),
     target("state", state_file),
     target("transfer", transfer_lines),
     target("uid_map", uid_map),
@@ -481,5 +483,45 @@ fn transfer_lines(bytes: &[u8]) {
         {
             assert_eq!(decode_answer(&again).expect("an answer"), answer);
         }
+    }
+}
+
+/// What an object store answers: a page of a listing, as XML. It tells no more objects than it has bytes for, and a piece of it is no page.
+fn listing_pages(bytes: &[u8]) {
+    if let Ok(page) = listing::Page::read(bytes) {
+        // The shortest entry is `<Blob></Blob>`.
+        assert!((page.objects.len() + page.prefixes.len()) * 13 <= bytes.len(), "objects out of nothing");
+        let end = bytes.iter().rposition(|byte| *byte == b'<').unwrap_or_default();
+        assert!(listing::Page::read(&bytes[..end]).map_or(true, |part| part.objects.len() <= page.objects.len()));
+    }
+    let text = text(bytes);
+    let _ = listing::http_date(&text);
+    assert!(listing::hex_of_base64(&text).is_none_or(|hex| hex.len() <= text.len() * 2 && hex.len().is_multiple_of(2)));
+}
+
+/// What a start finds in a directory of data that another one left, or somebody else: a journal (all bytes), a listing (a line each), a stamp.
+/// No key leads out of the directory, and the journal of one listing costs no more memory than its objects.
+fn staging_files(bytes: &[u8]) {
+    use stage::formats::{Item, KeyPath, Written, path_of};
+    const OBJECTS: u64 = 1000;
+    for boot in ["boot", "another"] {
+        let read = |file| Written::read(file, ("L", OBJECTS), boot).expect("memory can be read");
+        let (whole, part) = (read(std::io::Cursor::new(bytes)), read(std::io::Cursor::new(&bytes[..bytes.len() / 2])));
+        let known = |written: &Written| (0..2 * OBJECTS).filter(|object| written.is_whole(*object)).count();
+        assert!(known(&whole) as u64 <= OBJECTS && known(&whole).max(known(&part)) * 16 <= bytes.len());
+    }
+    for line in bytes.split(|byte| *byte == b'\n') {
+        if let Some(item) = Item::parse(line) {
+            assert_eq!(Item::parse(item.line().strip_suffix(b"\n").expect("an end")).as_ref(), Some(&item));
+        }
+        for key in [Some(line.to_vec()), Item::parse(line).map(|item| item.key)].into_iter().flatten() {
+            if let Ok(KeyPath::File(path) | KeyPath::Directory(path)) = path_of(&key) {
+                assert!(path.components().all(|part| matches!(part, Component::Normal(_))), "{path:?} leads elsewhere");
+            }
+        }
+    }
+    if let Ok(stamp) = serde_json::from_slice::<stage::Stamp>(bytes) {
+        let again = serde_json::to_vec(&stamp).expect("a stamp can be written");
+        assert_eq!(serde_json::from_slice::<stage::Stamp>(&again).expect("and read again"), stamp);
     }
 }

@@ -113,7 +113,10 @@ fn a_store_that_says_slow_down_gets_fewer_requests_at_a_time() {
     std::fs::write(&path, "").unwrap();
     for number in 0..8 {
         let (url, path) = (OBJECT.to_owned(), path.clone());
-        program.carrier.send(Task::Get { url, tag: None, offset: number, length: 1, path, at: 0 }).unwrap();
+        program
+            .carrier
+            .send(Task::Get { url, tag: None, offset: number, length: 1, path, at: 0, sha256: false })
+            .unwrap();
     }
     while program.carrier.open() > 0 {
         let answer = program.carrier.next(super::LONG).unwrap();

@@ -137,7 +137,7 @@ impl Program {
         path: &Path,
     ) -> Result<Done, Failure> {
         let (offset, length, tag) = (range.start, range.end - range.start, tag.map(str::to_owned));
-        self.call(Task::Get { url: url.to_owned(), tag, offset, length, path: path.to_owned(), at: 0 })
+        self.call(Task::Get { url: url.to_owned(), tag, offset, length, path: path.to_owned(), at: 0, sha256: true })
     }
 }
 

@@ -102,7 +102,7 @@ pub(crate) async fn get(rate: &Rate, job: &Job, location: &Location, fetch: Fetc
         if same { Ok(()) } else { Err(changed()) }
     };
     unchanged()?;
-    let mut sink = Sink::open(fetch.path, fetch.at, fetch.length)?;
+    let mut sink = Sink::open(&fetch)?;
     let mut piece = vec![0; PIECE];
     while sink.missing() > 0 {
         let wanted = usize::try_from(sink.missing()).unwrap_or(PIECE).min(PIECE);
@@ -113,7 +113,7 @@ pub(crate) async fn get(rate: &Rate, job: &Job, location: &Location, fetch: Fetc
         tokio::task::yield_now().await;
     }
     unchanged()?;
-    Ok(Done { bytes: fetch.length, sha256: Some(sink.sha256()), ..Done::default() })
+    Ok(Done { bytes: fetch.length, sha256: sink.sha256(), ..Done::default() })
 }
 
 /// Reads a small file.

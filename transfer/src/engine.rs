@@ -167,11 +167,11 @@ fn only_read(location: &Location, what: &str) -> Failure {
 }
 
 fn fetch_of(task: &Task) -> Result<Fetch<'_>, Failure> {
-    let Task::Get { tag, offset, length, path, at, .. } = task else {
+    let Task::Get { tag, offset, length, path, at, sha256, .. } = task else {
         return Err(Failure::new(FailureKind::Bad, "this is no get"));
     };
     if offset.checked_add(*length).is_none() || at.checked_add(*length).is_none() {
         return Err(Failure::new(FailureKind::Bad, "the range has no end"));
     }
-    Ok(Fetch { tag: tag.as_deref(), offset: *offset, length: *length, path, at: *at })
+    Ok(Fetch { tag: tag.as_deref(), offset: *offset, length: *length, path, at: *at, sha256: *sha256 })
 }

@@ -11,7 +11,6 @@ mod directory;
 mod engine;
 mod gcs;
 mod job;
-mod listing;
 mod location;
 mod objects;
 mod options;

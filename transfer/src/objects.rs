@@ -3,13 +3,13 @@
 use crate::classify::Action;
 use crate::cloud::Bucket;
 use crate::job::Job;
-use crate::listing::Page;
 use crate::location::{Location, Scheme};
 use crate::pace::Rate;
 use crate::range::{Sink, pieces};
 use crate::tries::{Means, TryError};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use listing::Page;
 use object_store::list::PaginatedListOptions;
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
@@ -40,6 +40,8 @@ pub(crate) struct Fetch<'a> {
     pub(crate) path: &'a Path,
     /// Where the first byte goes.
     pub(crate) at: u64,
+    /// Whether the SHA-256 of the bytes is wanted.
+    pub(crate) sha256: bool,
 }
 
 /// Returns the key as object_store has it.
@@ -143,7 +145,7 @@ pub(crate) async fn get(
     fetch: Fetch<'_>,
 ) -> Result<Done, Failure> {
     let key = key(location)?;
-    let mut sink = Sink::open(fetch.path, fetch.at, fetch.length)?;
+    let mut sink = Sink::open(&fetch)?;
     if fetch.length > 0 {
         means
             .with_bucket(job, (location, Action::Read), async |bucket, _| {
@@ -151,7 +153,7 @@ pub(crate) async fn get(
             })
             .await?;
     }
-    Ok(Done { bytes: fetch.length, sha256: Some(sink.sha256()), ..Done::default() })
+    Ok(Done { bytes: fetch.length, sha256: sink.sha256(), ..Done::default() })
 }
 
 /// One try of a range: it goes on where the last one ended.
@@ -181,6 +183,7 @@ async fn receive(
     let meta = found.meta.clone();
     let whole = fetch.offset == 0 && fetch.length == meta.size;
     let sum = object(job, location, &meta).md5.filter(|_| whole);
+    sink.expect(sum.is_some());
     let mut parts = found.into_stream();
     while let Some(bytes) = parts.next().await {
         let bytes = bytes?;
@@ -201,16 +204,17 @@ pub(crate) fn complete(job: &Job, location: &Location, sink: &mut Sink<'_>, sum:
         let text = format!("{}: the answer ends {} bytes too early", location.shown, sink.missing());
         return Err(Failure::new(FailureKind::Later, text));
     }
+    let Some(sum) = sum else { return Ok(()) };
     let here = sink.md5();
-    match sum {
-        Some(sum) if sum != here => {
-            sink.restart();
-            job.reset();
-            let text = format!("{}: the MD5 of what came is {here}, and the store's is {sum}", location.shown);
-            Err(Failure::new(FailureKind::Later, text))
-        }
-        _ => Ok(()),
+    if here.as_deref() == Some(sum) {
+        return Ok(());
     }
+    sink.restart();
+    job.reset();
+    // An earlier try, whose bytes are part of these, may have had an answer without a sum.
+    let here = here.unwrap_or_else(|| "not known".to_owned());
+    let text = format!("{}: the MD5 of what came is {here}, and the store's is {sum}", location.shown);
+    Err(Failure::new(FailureKind::Later, text))
 }
 
 /// Writes an object.

@@ -1,5 +1,6 @@
 //! The local end of a range: a file that exists and is written in place, or read.
 
+use crate::objects::Fetch;
 use bytes::Bytes;
 use md5::Digest as _;
 use std::fs::File;
@@ -24,15 +25,15 @@ pub(crate) fn local(path: &Path, error: &io::Error) -> Failure {
     Failure::new(kind, format!("{}: {words}", text::path(path)))
 }
 
-/// Bytes that arrive in order, are written, and summed.
+/// Bytes that arrive in order, are written, and summed if there is something to compare the sum with: a sum costs more than the bytes.
 pub(crate) struct Sink<'a> {
     path: &'a Path,
     file: File,
     at: u64,
     done: u64,
     length: u64,
-    sha256: sha2::Sha256,
-    md5: md5::Md5,
+    sha256: Option<sha2::Sha256>,
+    md5: Option<md5::Md5>,
 }
 
 impl<'a> Sink<'a> {
@@ -40,9 +41,17 @@ impl<'a> Sink<'a> {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub(crate) fn open(path: &'a Path, at: u64, length: u64) -> Result<Self, Failure> {
+    pub(crate) fn open(fetch: &Fetch<'a>) -> Result<Self, Failure> {
+        let (path, at, length) = (fetch.path, fetch.at, fetch.length);
         let file = File::options().write(true).open(path).map_err(|error| local(path, &error))?;
-        Ok(Sink { path, file, at, done: 0, length, sha256: sha2::Digest::new(), md5: md5::Md5::new() })
+        Ok(Sink { path, file, at, done: 0, length, sha256: fetch.sha256.then(sha2::Digest::new), md5: None })
+    }
+
+    /// Has the MD5 summed, if no byte has come yet.
+    pub(crate) fn expect(&mut self, md5: bool) {
+        if self.done == 0 {
+            self.md5 = md5.then(md5::Md5::new);
+        }
     }
 
     /// Returns how many bytes are there.
@@ -57,7 +66,7 @@ impl<'a> Sink<'a> {
 
     /// Forgets all, for another try from the beginning.
     pub(crate) fn restart(&mut self) {
-        (self.done, self.sha256, self.md5) = (0, sha2::Digest::new(), md5::Md5::new());
+        (self.done, self.sha256, self.md5) = (0, self.sha256.is_some().then(sha2::Digest::new), None);
     }
 
     /// Writes what has come; what is more than was asked for is dropped.
@@ -68,20 +77,24 @@ impl<'a> Sink<'a> {
         let wanted = usize::try_from(self.missing()).unwrap_or(usize::MAX).min(bytes.len());
         let bytes = bytes.get(..wanted).unwrap_or_default();
         self.file.write_all_at(bytes, self.at + self.done).map_err(|error| local(self.path, &error))?;
-        sha2::Digest::update(&mut self.sha256, bytes);
-        self.md5.update(bytes);
+        if let Some(sha256) = &mut self.sha256 {
+            sha2::Digest::update(sha256, bytes);
+        }
+        if let Some(md5) = &mut self.md5 {
+            md5.update(bytes);
+        }
         self.done += bytes.len() as u64;
         Ok(bytes.len() as u64)
     }
 
-    /// Returns the MD5 of what has come, in hex.
-    pub(crate) fn md5(&self) -> String {
-        crate::listing::hex(&self.md5.clone().finalize())
+    /// Returns the MD5 of what has come, in hex, if it was summed.
+    pub(crate) fn md5(&self) -> Option<String> {
+        self.md5.clone().map(|md5| listing::hex(&md5.finalize()))
     }
 
-    /// Returns the SHA-256 of what has come, in hex.
-    pub(crate) fn sha256(self) -> String {
-        crate::listing::hex(&sha2::Digest::finalize(self.sha256))
+    /// Returns the SHA-256 of what has come, in hex, if it was summed.
+    pub(crate) fn sha256(self) -> Option<String> {
+        self.sha256.map(|sha256| listing::hex(&sha2::Digest::finalize(sha256)))
     }
 }
 

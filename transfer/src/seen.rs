@@ -1,6 +1,7 @@
 //! What was seen of the last HTTP exchange of a task, as plain data: it decides what a failure is called.
 
-use std::time::{Duration, SystemTime};
+use listing::http_date;
+use std::time::SystemTime;
 
 /// The outcome of the last exchange.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,26 +72,10 @@ pub(crate) fn skew(date: &str, now: SystemTime) -> Option<i64> {
     Some(there.as_secs() as i64 - here.as_secs() as i64)
 }
 
-/// Reads `Tue, 15 Nov 1994 08:12:31 GMT` (RFC 9110, 5.6.7).
-pub(crate) fn http_date(text: &str) -> Option<Duration> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let mut words = text.split_once(", ")?.1.split([' ', ':']);
-    let number = |words: &mut dyn Iterator<Item = &str>| words.next()?.parse::<u64>().ok();
-    let day = number(&mut words)?;
-    let name = words.next()?;
-    let month = MONTHS.iter().position(|month| *month == name)? as u64 + 1;
-    let year = number(&mut words).filter(|year| (1970..=9999).contains(year))?;
-    let (hour, minute, second) = (number(&mut words)?, number(&mut words)?, number(&mut words)?);
-    // Days since 1970 in the proleptic Gregorian calendar, with years that begin in March.
-    let (shifted, moved) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + (153 * moved + 2) / 5 + day;
-    let days = days.checked_sub(719_469)?;
-    Some(Duration::from_secs(days * 86_400 + hour * 3600 + minute * 60 + second))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn an_error_is_read_from_xml_and_from_json() {
@@ -107,12 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_of_http_is_seconds_since_1970() {
-        let seconds = |text: &str| http_date(text).map(|found| found.as_secs());
-        assert_eq!(seconds("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
-        assert_eq!(seconds("Tue, 15 Nov 1994 08:12:31 GMT"), Some(784_887_151));
-        assert_eq!(seconds("Thu, 29 Feb 2024 23:59:59 GMT"), Some(1_709_251_199));
-        assert_eq!(seconds("yesterday"), None);
+    fn the_clock_of_a_server_is_compared_with_ours() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_887_151 + 3600);
         assert_eq!(skew("Tue, 15 Nov 1994 08:12:31 GMT", now), Some(-3600));
     }

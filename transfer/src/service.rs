@@ -1,6 +1,5 @@
 //! HTTP for all stores: one client, which notes for the running task what moves and what answers say.
 
-use crate::listing::{Page, hex_of_base64};
 use crate::pace::Rate;
 use crate::seen::{Seen, skew};
 use crate::watch::Watch;
@@ -9,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use http::header::{ACCEPT_ENCODING, DATE};
 use http::{HeaderValue, Method};
 use http_body_util::BodyExt;
+use listing::{Page, hex_of_base64};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
@@ -29,6 +29,9 @@ const ANSWER_METADATA: Duration = Duration::from_secs(3);
 
 /// Longest body of an error that is read.
 const ERROR_MAX: usize = 64 << 10;
+
+/// Longest page of a listing that is read: a thousand keys have at most 6 MB, even if each byte is escaped.
+const PAGE_MAX: usize = 32 << 20;
 
 /// Words for the programs on the other side.
 const AGENT: &str = concat!("trainit-transfer/", env!("CARGO_PKG_VERSION"));
@@ -133,7 +136,7 @@ async fn note(response: HttpResponse, mut seen: Seen, watch: &Watch, is_list: bo
         watch.see(seen);
         return Ok(HttpResponse::from_parts(parts, body));
     }
-    let limit = if parts.status.is_success() { usize::MAX } else { ERROR_MAX };
+    let limit = if parts.status.is_success() { PAGE_MAX } else { ERROR_MAX };
     let bytes = match collected(body, limit, watch).await {
         Ok(bytes) => bytes,
         Err(error) => {

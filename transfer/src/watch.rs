@@ -1,7 +1,7 @@
 //! What the connections tell the task that they work for: when something last moved, how much was sent, and what the last answer was.
 
-use crate::listing::Page;
 use crate::seen::Seen;
+use listing::Page;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -6,12 +6,12 @@ use crate::location::Location;
 use crate::objects::{Fetch, complete, said};
 use crate::pace::Rate;
 use crate::range::Sink;
-use crate::seen::http_date;
 use crate::service::{Service, chain};
 use crate::tries::{Means, TryError};
 use futures_util::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, IF_MATCH, LAST_MODIFIED, RANGE};
 use http::{HeaderMap, Method, StatusCode};
+use listing::http_date;
 use object_store::client::{HttpRequestBody, HttpResponse};
 use transfer_protocol::{Done, Failure, FailureKind, Object};
 
@@ -92,7 +92,7 @@ pub(crate) async fn get(
     location: &Location,
     fetch: Fetch<'_>,
 ) -> Result<Done, Failure> {
-    let mut sink = Sink::open(fetch.path, fetch.at, fetch.length)?;
+    let mut sink = Sink::open(&fetch)?;
     if fetch.length > 0 {
         means
             .repeat(job, (location, Action::Read), async |_| {
@@ -100,7 +100,7 @@ pub(crate) async fn get(
             })
             .await?;
     }
-    Ok(Done { bytes: fetch.length, sha256: Some(sink.sha256()), ..Done::default() })
+    Ok(Done { bytes: fetch.length, sha256: sink.sha256(), ..Done::default() })
 }
 
 async fn receive(

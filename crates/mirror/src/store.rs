@@ -35,7 +35,7 @@ pub(crate) fn read(store: &mut dyn Store, url: String, size: u64) -> Result<Vec<
     }
     let file = tempfile::NamedTempFile::new().map_err(no_room)?;
     let path = file.path().to_owned();
-    one(store, Task::Get { url, tag: None, offset: 0, length: size, path, at: 0 })?;
+    one(store, Task::Get { url, tag: None, offset: 0, length: size, path, at: 0, sha256: false })?;
     std::fs::read(file.path()).map_err(no_room)
 }
 

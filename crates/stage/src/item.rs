@@ -4,7 +4,7 @@ use std::io::Write;
 
 /// The kind of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ItemKind {
+pub enum ItemKind {
     /// A file.
     File,
     /// A file that may be executed.
@@ -17,7 +17,7 @@ pub(crate) enum ItemKind {
 
 /// One object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Item {
+pub struct Item {
     /// What it is.
     pub kind: ItemKind,
     /// Its bytes.
@@ -36,22 +36,22 @@ const LETTERS: [(u8, ItemKind); 4] =
 
 impl Item {
     /// Makes a plain file.
-    pub(crate) fn file(key: impl Into<Vec<u8>>, size: u64, tag: impl Into<String>) -> Self {
+    pub fn file(key: impl Into<Vec<u8>>, size: u64, tag: impl Into<String>) -> Self {
         Item { kind: ItemKind::File, size, tag: tag.into(), sum: Vec::new(), key: key.into() }
     }
 
     /// Returns whether it is a file with bytes of its own.
-    pub(crate) fn is_file(&self) -> bool {
+    pub fn is_file(&self) -> bool {
         matches!(self.kind, ItemKind::File | ItemKind::Program)
     }
 
     /// Returns the key for people.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         text::bytes(&self.key)
     }
 
     /// Writes the line: kind, size, tag, sum and key with tabs between them.
-    pub(crate) fn line(&self) -> Vec<u8> {
+    pub fn line(&self) -> Vec<u8> {
         let letter = LETTERS.iter().find(|(_, kind)| *kind == self.kind).map_or(b'F', |(letter, _)| *letter);
         let mut line = vec![letter, b'\t'];
         let _ = write!(line, "{}", self.size); // a vector takes every byte
@@ -64,7 +64,7 @@ impl Item {
     }
 
     /// Parses a line without its end; `None` for any other text.
-    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
+    pub fn parse(line: &[u8]) -> Option<Self> {
         let mut parts = line.split(|byte| *byte == b'\t');
         let kind = match parts.next()? {
             [letter] => LETTERS.iter().find(|(known, _)| known == letter)?.1,

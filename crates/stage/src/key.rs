@@ -15,7 +15,7 @@ pub(crate) const OWN: &str = ".trainit-";
 
 /// The path of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum KeyPath {
+pub enum KeyPath {
     /// A file.
     File(PathBuf),
     /// A directory: an empty object whose key ends with a slash, as consoles make them.
@@ -46,7 +46,7 @@ pub enum BadKey {
 ///
 /// # Errors
 /// The reason why the key is refused.
-pub(crate) fn path_of(key: &[u8]) -> Result<KeyPath, BadKey> {
+pub fn path_of(key: &[u8]) -> Result<KeyPath, BadKey> {
     let (name, is_directory) = key.strip_suffix(b"/").map_or((key, false), |name| (name, true));
     if key.starts_with(b"/") || name.is_empty() {
         return Err(BadKey::Leaves);

@@ -33,6 +33,13 @@ mod stamp;
 mod sum;
 mod words;
 
+/// What a start reads that a store, or an earlier start, wrote: parsers of bytes, which touch nothing. The fuzzer reads with them, too.
+pub mod formats {
+    pub use super::item::{Item, ItemKind};
+    pub use super::journal::Written;
+    pub use super::key::{BadKey, KeyPath, path_of};
+}
+
 pub use error::{ObjectFailure, StageError};
 pub use list::{Part, Totals};
 pub use only::Only;

@@ -177,6 +177,8 @@ impl Mover for ObjectSource {
             length: piece.length,
             path: piece.path,
             at: piece.offset,
+            // Only the sum of a whole object can be compared.
+            sha256: !piece.item.sum.is_empty() && piece.length == piece.item.size,
         };
         let id = self.carrier.send(task).map_err(no_use)?;
         self.open.insert(id, (piece.object, piece.index, piece.length, 0));

@@ -79,7 +79,7 @@ pub struct Done {
     /// The content of a small object, or words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// SHA-256 of the bytes of this range, in lower-case hex.
+    /// SHA-256 of the bytes of this range, in lower-case hex, if it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }

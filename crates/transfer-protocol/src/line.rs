@@ -131,7 +131,7 @@ mod tests {
         for line in [
             r#"{"id":1,"do":"who","url":"s3://b/k"}"#,
             r#"{"id":2,"do":"list","url":"s3://b/k/","flat":true}"#,
-            r#"{"id":3,"do":"get","url":"s3://b/k","tag":"\"5\"","offset":0,"length":7,"path":"a/b","at":16}"#,
+            r#"{"id":3,"do":"get","url":"s3://b/k","tag":"\"5\"","offset":0,"length":7,"path":"a/b","at":16,"sha256":true}"#,
             r#"{"id":4,"do":"put_text","url":"gs://b/k","text":"x\n","only_new":true}"#,
             r#"{"id":5,"do":"part","url":"s3://b/k","upload":"u","number":1,"path":"p","offset":0,"length":9}"#,
             r#"{"id":6,"do":"complete","url":"s3://b/k","upload":"u","parts":["a","b"]}"#,
@@ -211,12 +211,14 @@ mod tests {
     }
 
     fn task() -> impl Strategy<Value = Task> {
-        let range = (any::<String>(), any::<u64>(), any::<u64>(), any::<u64>());
+        let range = (any::<String>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<bool>());
         prop_oneof![
             any::<String>().prop_map(|url| Task::Who { url }),
             (any::<String>(), any::<bool>()).prop_map(|(url, flat)| Task::List { url, flat }),
             (any::<String>(), proptest::option::of(any::<String>()), range).prop_map(
-                |(url, tag, (path, offset, length, at))| Task::Get { url, tag, offset, length, path: path.into(), at }
+                |(url, tag, (path, offset, length, at, sha256))| {
+                    Task::Get { url, tag, offset, length, path: path.into(), at, sha256 }
+                }
             ),
             (any::<String>(), any::<String>(), any::<bool>()).prop_map(|(url, text, only_new)| Task::PutText {
                 url,

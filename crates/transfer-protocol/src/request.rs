@@ -49,6 +49,9 @@ pub enum Task {
         path: PathBuf,
         /// Where the first byte goes.
         at: u64,
+        /// Whether the answer has to tell the SHA-256 of these bytes (`Done::sha256`), which costs more than to fetch them.
+        #[serde(default)]
+        sha256: bool,
     },
     /// Writes an object from a range of a file.
     Put {

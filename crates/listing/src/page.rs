@@ -1,7 +1,7 @@
 //! One page of a listing, with the keys exactly as the store has them: object_store's own reader takes a slash at a key's end for nothing,
 //! and fails on `a//b` and `..`, which trainit wants to name.
 
-use crate::seen::http_date;
+use crate::{hex_of_base64, http_date};
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, Event};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use transfer_protocol::Object;
 
 /// One page.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Page {
+pub struct Page {
     /// The objects, with whole keys.
-    pub(crate) objects: Vec<Object>,
+    pub objects: Vec<Object>,
     /// What stands for several objects: whole prefixes.
-    pub(crate) prefixes: Vec<String>,
+    pub prefixes: Vec<String>,
     /// Names the next page.
-    pub(crate) next: Option<String>,
+    pub next: Option<String>,
 }
 
 impl Page {
@@ -23,7 +23,7 @@ impl Page {
     ///
     /// # Errors
     /// What is no such answer, in words.
-    pub(crate) fn read(xml: &[u8]) -> Result<Self, String> {
+    pub fn read(xml: &[u8]) -> Result<Self, String> {
         let mut reader = Reader::from_reader(xml);
         let (mut path, mut text, mut page) = (Vec::<String>::new(), String::new(), Page::default());
         let mut object = Object::default();
@@ -91,29 +91,42 @@ fn seconds(text: &str) -> i64 {
     http_date(text).or_else(rfc3339).map_or(0, |since: Duration| since.as_secs() as i64)
 }
 
-/// The hex form of a sum that a store gives in base64.
-pub(crate) fn hex_of_base64(text: &str) -> Option<String> {
-    let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
-    for letter in text.trim_end_matches('=').bytes() {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn escaped(text: &str) -> String {
+        let escape = |letter: char| match letter {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            letter if letter.is_control() => format!("&#{};", u32::from(letter)),
+            letter => letter.to_string(),
         };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
+        text.chars().map(escape).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_read_as_the_store_has_them(keys in proptest::collection::vec(("[^\u{0}]{0,20}", any::<u32>()), 0..8), token in "[a-z]{0,5}") {
+            let entry = |(key, size): &(String, u32)| {
+                format!("<Contents><Key>{}</Key><Size>{size}</Size><ETag>&quot;t&quot;</ETag></Contents>", escaped(key))
+            };
+            let entries: String = keys.iter().map(entry).collect();
+            let xml = format!("<ListBucketResult>{entries}<NextContinuationToken>{token}</NextContinuationToken></ListBucketResult>");
+            let page = Page::read(xml.as_bytes()).unwrap();
+            let found = page.objects.iter().map(|object| (object.key.clone(), object.size));
+            prop_assert_eq!(found.collect::<Vec<_>>(), keys.into_iter().map(|(key, size)| (key, u64::from(size))).collect::<Vec<_>>());
+            prop_assert!(page.objects.iter().all(|object| object.tag == "\"t\""));
+            prop_assert_eq!(page.next, Some(token).filter(|token| !token.is_empty()));
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic_and_what_is_cut_off_is_no_page(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 1..60_usize) {
+            let _ = Page::read(&bytes);
+            let xml = b"<ListBucketResult><Contents><Key>a</Key><Size>1</Size></Contents></ListBucketResult>";
+            prop_assert!(Page::read(&xml[..xml.len() - cut]).is_err());
         }
     }
-    (!bytes.is_empty()).then(|| hex(&bytes))
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -14,6 +14,7 @@ mod paths;
 mod readers;
 mod refusals;
 mod room;
+mod scale;
 mod shown;
 mod site;
 mod starts;

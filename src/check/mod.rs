@@ -45,6 +45,7 @@ pub use provenance::{Provenance, provenance};
 pub use run::{CheckEvent, RunningChecks, run, start};
 pub use settle::{SettledUser, settle};
 pub use table::checks;
+pub(crate) use validate::MIRROR;
 pub use validate::{validate, validate_only};
 
 use crate::config::{EnvValue, Loaded, Settings, Severity, secret};

@@ -4,6 +4,9 @@ use super::table;
 use crate::config::{Settings, suggest};
 use crate::error::{Error, Result};
 
+/// What `checks` may name besides checks: whether a training's end needs its last checkpoint in the mirror.
+pub(crate) const MIRROR: &str = "checkpoint.mirror";
+
 /// Checks that `checks` names only existing checks.
 ///
 /// # Errors
@@ -11,7 +14,8 @@ use crate::error::{Error, Result};
 pub fn validate(settings: &Settings) -> Result<()> {
     let checks = &settings.checks;
     // There are hundreds of names, but few are set, and most of those are families.
-    let mut unknown: Vec<&String> = checks.value.keys().filter(|name| !table::is_family(name)).collect();
+    let mut unknown: Vec<&String> =
+        checks.value.keys().filter(|name| !table::is_family(name) && *name != MIRROR).collect();
     if !unknown.is_empty() {
         table::names().for_each(|known| unknown.retain(|name| *name != known));
     }
@@ -64,7 +68,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused_with_a_suggestion() {
-        validate(&set(&[("host.shm", Severity::Fail), ("gpu", Severity::Off)])).unwrap();
+        validate(&set(&[("host.shm", Severity::Fail), ("gpu", Severity::Off), (MIRROR, Severity::Warn)])).unwrap();
         let error = validate(&set(&[("host.smh", Severity::Fail)])).unwrap_err();
         assert_eq!((error.exit().code(), error.hints), (78, vec!["did you mean host.shm?".to_owned()]));
         let error = validate_only(&["nonsense".to_owned()]).unwrap_err();

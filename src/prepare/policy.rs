@@ -1,6 +1,7 @@
 //! The policy for PID 1, made from the settings.
 
-use crate::config::{LogLevel, Settings, ValueOrigin};
+use crate::check;
+use crate::config::{LogLevel, Settings, Severity, ValueOrigin};
 use crate::engine::{self, Starter};
 use crate::error::{Error, Result};
 use crate::identity::WorkloadIdentity;
@@ -173,8 +174,15 @@ pub(super) fn mirror(settings: &Settings, starter: Starter) -> Result<Option<Mir
         parallel: settings.stage_parallel.map(u32::from),
         limit: settings.stage_limit.map(|limit| limit.0),
         retries: settings.stage_retries.map(u32::from),
+        part: None,
+        may_be_missing: is_spared(settings),
         more_time: starter.more_time().to_owned(),
     }))
+}
+
+/// Returns whether `checks` says that a training whose last checkpoint is not in the mirror may end with 0.
+fn is_spared(settings: &Settings) -> bool {
+    settings.checks.get(check::MIRROR).is_some_and(|severity| *severity != Severity::Fail)
 }
 
 fn checkpoints(settings: &Settings, workdir: &Path) -> Result<Option<Checkpoints>> {

@@ -32,22 +32,31 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Most requests of an upload at a time: the program holds the bytes of each in memory, beside a training.
 const UPLOADS: u32 = 4;
 
-/// Families whose checkpoints consist of the parts of all nodes, so that a node with a disk of its own never sees a whole one.
-const SHARDED: [&str; 6] = ["deepspeed", "dcp", "megatron", "verl", "nanotron", "nemo"];
-
 impl Preparation {
-    /// Returns where this start uploads checkpoints to: of the processes of a job only the first does.
+    /// Returns where this start uploads checkpoints to: of the processes of a job the first, and where each node has a disk of its own
+    /// the first of each node.
     ///
     /// # Errors
     /// There is no `checkpoint.dir` (78).
     pub(super) fn uploads_to(&mut self, context: &CheckContext, plan: &Plan) -> Result<Option<MirrorPolicy>> {
         let mirror = policy::mirror(&context.settings, context.host_facts().starter())?;
-        let wanted = is_first(self.world.as_ref()) && plan.kind == WorkloadKind::Train;
+        let part = self.part(context);
+        let wanted = (part.is_some() || is_first(self.world.as_ref())) && plan.kind == WorkloadKind::Train;
         let few = |mirror: MirrorPolicy| {
             let parallel = mirror.parallel.map(|parallel| parallel.min(UPLOADS));
-            MirrorPolicy { parallel, ..mirror }
+            MirrorPolicy { parallel, part, ..mirror }
         };
         Ok(mirror.filter(|_| wanted).map(few))
+    }
+
+    /// Returns which part of a checkpoint is this node's, and how many there are, where each node has a disk of its own.
+    fn part(&self, context: &CheckContext) -> Option<(u32, u32)> {
+        let world = self.world.as_ref()?;
+        let dir = std::path::absolute(context.settings.checkpoint_dir.value.as_ref()?).ok()?;
+        let (node, nodes) = (world.node.as_ref()?.value, world.nodes.as_ref()?.value);
+        let is_first_here = world.local.as_ref().is_none_or(|local| local.value == 0);
+        let is_alone = nodes < 2 || world.elastic.is_some() || reach::far(&context.mounts, &dir).is_some();
+        (!is_alone && is_first_here && node < nodes).then_some((node + 1, nodes))
     }
 
     /// Fetches the newest checkpoint of the mirror, unless the directory has it or a newer one. A start that follows another one in the
@@ -64,7 +73,7 @@ impl Preparation {
         }
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
         let is_shared = reach::far(&context.mounts, &dir).is_some();
-        self.warn_of_mirror(settings, is_shared);
+        self.warn_of_mirror();
         if !fetches(self.world.as_ref(), is_shared) {
             return Ok(());
         }
@@ -74,7 +83,8 @@ impl Preparation {
         self.phase(Phase::Restoring);
         let (family, pattern) = resume::watched(settings)?;
         present(settings, &context.mounts, &mirror.url)?;
-        let restore = Restore { settings, url: MirrorUrl::new(&mirror.url), dir, family, pattern };
+        let together = self.part(context).is_some();
+        let restore = Restore { settings, url: MirrorUrl::new(&mirror.url), dir, family, pattern, together };
         let mut store = CarriedStore::start(&mirror, std::iter::empty()).map_err(|failure| restore.failed(&failure))?;
         restore.run(&mut store, &mut |line| self.console.line(line))?;
         self.fetch_history(context, &mirror, &mut store);
@@ -83,15 +93,7 @@ impl Preparation {
     }
 
     /// Warns of what a mirror cannot do in this start.
-    fn warn_of_mirror(&mut self, settings: &Settings, is_shared: bool) {
-        let family = settings.checkpoint_family.as_str();
-        let nodes = self.world.as_ref().and_then(World::several);
-        if let Some(nodes) = nodes.filter(|_| !is_shared && SHARDED.contains(&family)) {
-            let what = format!("no checkpoint is going to be mirrored: each node has only its part of one ({family})");
-            let because = format!("checkpoint.dir is on a disk of each of the {} nodes ({})", nodes.value, nodes.from);
-            let hint = "checkpoint.dir: a directory that all nodes share; or let rank 0 save the whole";
-            self.console.warning(&Error::new(ErrorKind::Config, what).because(because).hint(hint));
-        }
+    fn warn_of_mirror(&mut self) {
         if !self.handover.supervised() {
             let what = "nothing is uploaded to checkpoint.mirror: that takes a supervisor";
             self.console.warning(&Error::usage(what).hint("trainit run instead of trainit exec"));
@@ -118,6 +120,8 @@ struct Restore<'a> {
     dir: PathBuf,
     family: FamilyChoice,
     pattern: Option<Pattern>,
+    /// Whether other nodes fetch, too, each to a disk of its own: then each needs what all can have.
+    together: bool,
 }
 
 impl Restore<'_> {
@@ -136,7 +140,9 @@ impl Restore<'_> {
             if let Some(here) = here.as_ref().filter(|here| !is_newer(&found.manifest, here)) {
                 let (ours, theirs) = (named(here.step, &text::path(&here.path)), words(&found.manifest));
                 tell(&format!("mirror: {ours} is here, and {} has {theirs}", self.url.as_str()));
-                return Ok(());
+                if !self.together || self.has(here, &found.manifest) {
+                    return Ok(());
+                }
             }
             match self.fetch(store, found, tell)? {
                 Ok(()) => return Ok(()),
@@ -144,6 +150,13 @@ impl Restore<'_> {
             }
         }
         Err(self.error(FailureKind::Bad, format!("no checkpoint in {} is whole", self.url.as_str())))
+    }
+
+    /// Returns whether the directory has this checkpoint, too, beside the newest.
+    fn has(&self, newest: &Checkpoint, wanted: &Manifest) -> bool {
+        let path = self.dir.canonicalize().unwrap_or_else(|_| self.dir.clone()).join(&wanted.name);
+        let older = checkpoint::older(newest, self.family, self.pattern.as_ref(), exchange::STEPS_MAX);
+        std::iter::once(newest).chain(&older).any(|here| here.path == path && here.step == wanted.step)
     }
 
     /// Refuses a directory and a mirror of two runs.

@@ -8,6 +8,8 @@ mod bucket;
 mod commands;
 mod docs;
 mod kills;
+mod mirror_kills;
+mod mirror_nodes;
 mod no_shared_disk;
 mod objects;
 mod paths;

@@ -221,22 +221,33 @@ pub(crate) fn tree_at_rest(dir: &Path) -> Completeness {
     CheckpointTree::judging(member_at_rest).walk(dir, DEPTH)
 }
 
+/// Judges what one node has of a directory that several nodes have saved, when the family's mark shows that all have: each file that has
+/// an end by its end. What is missing may be on another node.
+///
+/// # Errors
+/// The reason of the first file that is not complete.
+pub(crate) fn tree_of_part(dir: &Path) -> Completeness {
+    CheckpointTree { alone: false, ..CheckpointTree::judging(file_of_part) }.walk(dir, DEPTH)
+}
+
 struct CheckpointTree {
     judge: fn(&Listing, &Entry) -> Completeness,
     files_left: usize,
     entries_left: usize,
+    /// Whether what is missing here is missing.
+    alone: bool,
 }
 
 impl CheckpointTree {
     fn judging(judge: fn(&Listing, &Entry) -> Completeness) -> Self {
-        CheckpointTree { judge, files_left: MOST_FILES, entries_left: MOST_ENTRIES }
+        CheckpointTree { judge, files_left: MOST_FILES, entries_left: MOST_ENTRIES, alone: true }
     }
 
     fn walk(&mut self, dir: &Path, depth: usize) -> Completeness {
         let listing = Listing::read(dir, self.entries_left)?;
         self.entries_left = self.entries_left.saturating_sub(listing.entries.len());
         let none = Contents { unread: u64::from(listing.cut), ..Contents::NONE };
-        if let Some(gap) = set::gap_within(&listing) {
+        if let Some(gap) = set::gap_within(&listing).filter(|_| self.alone) {
             return Err(Unfinished::because(gap));
         }
         listing.entries.iter().try_fold(none, |sum, entry| {
@@ -287,6 +298,19 @@ fn member_at_rest(listing: &Listing, entry: &Entry) -> Completeness {
     let path = listing.path(entry);
     // An empty file among others is often a marker, and tells nothing.
     if std::fs::metadata(&path)?.len() == 0 { Ok(contents) } else { any(&path) }
+}
+
+fn file_of_part(listing: &Listing, entry: &Entry) -> Completeness {
+    let path = listing.path(entry);
+    match () {
+        // The index of torch.distributed.checkpoint has a hidden name.
+        () if entry.bytes() != b".metadata" && super::name::is_temporary(entry.bytes()) => {
+            Err(Unfinished::because("a temporary name"))
+        }
+        () if path.extension().is_some_and(|end| end == "safetensors") => tensors(&path),
+        () if std::fs::metadata(&path)?.len() == 0 => Ok(Contents::NONE),
+        () => archive_or_not_empty(&path),
+    }
 }
 
 /// Judges a file that may be a zip archive; files of other formats only have to be not empty, since the family's own mark shows

@@ -81,6 +81,11 @@ impl<'a> Search<'a> {
         Search { context, family, candidates: sets.candidates, order, foreign: sets.foreign }
     }
 
+    /// Returns the data that the family's functions use.
+    pub(crate) fn context(&self) -> &FamilyContext<'a> {
+        &self.context
+    }
+
     /// Judges the candidates, the newest first, up to the first one that is complete.
     pub(crate) fn fill(&self, survey: &mut Survey) {
         survey.family = Some(self.family.name);

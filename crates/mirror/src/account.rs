@@ -2,6 +2,7 @@
 
 use super::manifest::{Manifest, Unreadable};
 use super::names::{self, MirrorUrl};
+use super::parts::{self, Found};
 use super::store::{self, Store};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,19 +10,10 @@ use transfer_protocol::{Failure, FailureKind, Object};
 
 /// Most manifests that are read: those that were written last.
 const MOST_READ: usize = 64;
+/// The same of parts, of which each node writes one for each checkpoint.
+const MOST_PARTS: usize = 4096;
 /// The longest manifest: a hundred thousand files with long names.
 const MANIFEST_MAX: u64 = 256 << 20;
-
-/// A manifest, and what the store says about its object.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Found {
-    /// The object's name below `.trainit/`.
-    pub key: String,
-    /// Seconds since 1970 when it was written, by the store's clock.
-    pub modified: i64,
-    /// The manifest.
-    pub manifest: Manifest,
-}
 
 /// All manifests that were read, by the names of their objects; one that is none is kept with the reason.
 #[derive(Clone, Debug, Default)]
@@ -32,9 +24,15 @@ pub(crate) struct Account {
 impl Account {
     /// Reads what was listed below `.trainit/` and is not known yet, and forgets what is gone.
     pub(crate) fn learn(&mut self, store: &mut dyn Store, url: &MirrorUrl, listed: &[Object]) -> Result<(), Failure> {
-        let mut manifests: Vec<&Object> = listed.iter().filter(|object| names::is_manifest(&object.key)).collect();
-        manifests.sort_by_key(|object| Reverse((object.modified, object.key.as_str())));
-        manifests.truncate(MOST_READ);
+        let (mut parts, mut manifests): (Vec<&Object>, Vec<&Object>) = listed
+            .iter()
+            .filter(|object| names::is_manifest(&object.key))
+            .partition(|object| names::is_part(&object.key));
+        for (some, most) in [(&mut manifests, MOST_READ), (&mut parts, MOST_PARTS)] {
+            some.sort_by_key(|object| Reverse((object.modified, object.key.as_str())));
+            some.truncate(most);
+        }
+        manifests.append(&mut parts);
         self.read.retain(|key, _| manifests.iter().any(|object| object.key == *key));
         for object in manifests {
             if self.read.contains_key(&object.key) {
@@ -60,11 +58,17 @@ impl Account {
         self.read.remove(key);
     }
 
-    /// Returns all manifests, the one that was written last first.
-    pub(crate) fn newest_first(&self) -> Vec<&Found> {
-        let mut all: Vec<&Found> = self.read.values().filter_map(|found| found.as_ref().ok()).collect();
+    /// Returns all whole checkpoints, the one that was written last first.
+    pub(crate) fn newest_first(&self) -> Vec<Found> {
+        let (parts, whole): (Vec<&Found>, Vec<&Found>) = self.each().partition(|found| found.manifest.part.is_some());
+        let mut all: Vec<Found> = whole.into_iter().cloned().chain(parts::joined(&parts)).collect();
         all.sort_by_key(|found| Reverse((found.modified, found.manifest.step)));
         all
+    }
+
+    /// Returns each manifest as it was read, also those of parts.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Found> {
+        self.read.values().filter_map(|found| found.as_ref().ok())
     }
 
     /// Returns the names of the objects that are no manifests, each with the reason.
@@ -74,9 +78,8 @@ impl Account {
 
     /// Returns whether a manifest refers to this object of the mirror.
     pub(crate) fn refers_to(&self, name: &str) -> bool {
-        let all = self.read.values().filter_map(|found| found.as_ref().ok());
         let mut files =
-            all.flat_map(|found| found.manifest.files.iter().map(|file| (&found.manifest.root, &file.path)));
+            self.each().flat_map(|found| found.manifest.files.iter().map(|file| (&found.manifest.root, &file.path)));
         files.any(|(root, path)| name.strip_prefix(root.as_str()) == Some(path))
     }
 
@@ -88,7 +91,7 @@ impl Account {
 
 fn found(object: &Object, bytes: &[u8]) -> Result<Found, String> {
     let manifest = Manifest::read(bytes).map_err(|error: Unreadable| error.to_string())?;
-    Ok(Found { key: object.key.clone(), modified: object.modified, manifest })
+    Ok(Found { key: object.key.clone(), modified: object.modified, manifest, parts: Vec::new() })
 }
 
 fn read(store: &mut dyn Store, url: &MirrorUrl, object: &Object) -> Result<Vec<u8>, Failure> {
@@ -107,5 +110,5 @@ pub fn newest_first(store: &mut dyn Store, url: &MirrorUrl) -> Result<(Vec<Found
     let mut account = Account::default();
     account.learn(store, url, &listed)?;
     let notes = account.odd().map(|(key, why)| format!("{} is not used: {why}", names::in_own(key))).collect();
-    Ok((account.newest_first().into_iter().cloned().collect(), notes))
+    Ok((account.newest_first(), notes))
 }

@@ -64,7 +64,7 @@ pub fn fetch(
     }
     for batch in missing.chunks(BATCH) {
         let task = |piece: &Missing<'_>| Task::Get {
-            url: url.object(&format!("{}{}", manifest.root, piece.file.path)),
+            url: url.object(&manifest.object(piece.file)),
             tag: None,
             offset: piece.offset,
             length: piece.length,

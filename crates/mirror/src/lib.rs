@@ -9,6 +9,7 @@ mod digest;
 mod fetch;
 mod manifest;
 mod names;
+mod parts;
 mod pointer;
 mod publish;
 mod records;
@@ -18,18 +19,19 @@ mod store;
 mod unfinished;
 mod upload;
 
-pub use account::{Found, newest_first};
+pub use account::newest_first;
 pub use budget::{Rate, wanted_grace};
 pub use fetch::{FetchError, fetch};
-pub use manifest::{Manifest, MirroredFile, Unreadable};
+pub use manifest::{Manifest, MirroredFile, Part, Unreadable};
 pub use names::MirrorUrl;
+pub use parts::Found;
 pub use pointer::pointer;
 pub use publish::{point, publish};
 pub use records::Records;
 pub use runs::{Attempt, Clash};
 pub use snapshot::Snapshot;
 pub use store::Store;
-pub use upload::{Facts, UploadError, Uploaded, Uploader};
+pub use upload::{Announced, Facts, UploadError, Uploaded, Uploader};
 
 #[cfg(test)]
 mod tests;

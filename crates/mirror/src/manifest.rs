@@ -36,8 +36,22 @@ pub struct Manifest {
     pub saved: f64,
     /// Seconds since 1970 when the upload was complete, by the uploader's clock.
     pub written: f64,
+    /// Which part of the checkpoint this is, where each node has one; `None` for a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// The files.
     pub files: Vec<MirroredFile>,
+}
+
+/// The part of a checkpoint that one node of a job has saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its number, from 1. The first one says that all of them are saved.
+    pub number: u32,
+    /// How many parts there are.
+    pub of: u32,
+    /// What all parts of one save have in common, and no others.
+    pub save: String,
 }
 
 /// A file of a checkpoint in a mirror.
@@ -51,6 +65,9 @@ pub struct MirroredFile {
     pub piece: u64,
     /// The SHA-256 of each piece, in lower-case hex.
     pub sha256: Vec<String>,
+    /// What stands before the path in the mirror, where that differs from file to file, since they are of several parts.
+    #[serde(skip)]
+    pub(crate) root: Option<String>,
 }
 
 /// Why a manifest is not used.
@@ -88,6 +105,11 @@ impl Manifest {
         serde_json::to_string(self)
     }
 
+    /// Returns the object's name below the mirror of one of its files.
+    pub(crate) fn object(&self, file: &MirroredFile) -> String {
+        format!("{}{}", file.root.as_ref().unwrap_or(&self.root), file.path)
+    }
+
     /// Returns the bytes of all files.
     pub fn size(&self) -> u64 {
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
@@ -112,6 +134,9 @@ impl Manifest {
             () if !names::is_safe(&self.name) => Some(format!("its name {:?} leads elsewhere", self.name)),
             () if !root_is_ours || !root.is_empty() && !names::is_safe(root) => {
                 Some(format!("its root {:?} leads elsewhere", self.root))
+            }
+            () if self.part.as_ref().is_some_and(|part| !(1..=part.of).contains(&part.number)) => {
+                Some("its part has a number that does not exist".to_owned())
             }
             () if self.files.is_empty() || self.files.len() > MOST_FILES => {
                 Some(format!("it has {} files", self.files.len()))
@@ -160,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn file(path: &str, size: u64) -> MirroredFile {
-        MirroredFile { path: path.into(), size, piece: 4, sha256: vec!["0".into(); pieces(size, 4).len()] }
+        MirroredFile { path: path.into(), size, piece: 4, sha256: vec!["0".into(); pieces(size, 4).len()], root: None }
     }
 
     fn manifest(name: &str, files: Vec<MirroredFile>) -> Manifest {
@@ -197,6 +222,7 @@ mod tests {
             Manifest { root: "../x/".into(), ..good() },
             Manifest { root: "other/".into(), ..good() },
             Manifest { version: 2, ..good() },
+            Manifest { part: Some(Part { number: 3, of: 2, save: "s".into() }), ..good() },
         ];
         assert!(read(&good()).is_ok());
         for odd in odd {

@@ -1,4 +1,5 @@
-//! Where things are in a mirror: `NAME/…` has the files, `.trainit/NAME.json` the manifest that makes them a checkpoint.
+//! Where things are in a mirror: `NAME/…` has the files, `.trainit/NAME.json` the manifest that makes them a checkpoint. Where each node
+//! saves a part, `.trainit/again/…` has the files, and `.trainit/NAME.json.K-of-N` are the manifests.
 
 use std::path::{Component, Path};
 
@@ -38,10 +39,12 @@ impl MirrorUrl {
     }
 }
 
-/// Returns the manifest's name below `.trainit/` for a checkpoint; `again` tells a second one of the same name from the first.
-pub(crate) fn manifest(name: &str, again: Option<&str>) -> String {
+/// Returns the manifest's name below `.trainit/` for a checkpoint, or for a part of one; `again` tells a second one of the same name
+/// from the first.
+pub(crate) fn manifest(name: &str, again: Option<&str>, part: Option<(u32, u32)>) -> String {
     let flat = name.replace('/', "__");
-    again.map_or_else(|| format!("{flat}.json"), |again| format!("{flat}~{again}.json"))
+    let whole = again.map_or_else(|| format!("{flat}.json"), |again| format!("{flat}~{again}.json"));
+    part.map_or_else(|| whole.clone(), |(number, of)| format!("{whole}.{number}-of-{of}"))
 }
 
 /// Returns the name below the mirror of something in `.trainit/`.
@@ -61,12 +64,19 @@ pub(crate) fn root_again(by: &str) -> String {
 
 /// Returns whether a name that was listed below `.trainit/` is a manifest's.
 pub(crate) fn is_manifest(listed: &str) -> bool {
-    !listed.contains('/') && listed.ends_with(".json")
+    !listed.contains('/') && (listed.ends_with(".json") || is_part(listed))
+}
+
+/// Returns whether a name that was listed below `.trainit/` is the manifest of a part.
+pub(crate) fn is_part(listed: &str) -> bool {
+    let numbers = listed.rsplit_once(".json.").and_then(|(_, end)| end.split_once("-of-"));
+    let number = |text: &str| text.parse::<u32>().is_ok();
+    !listed.contains('/') && numbers.is_some_and(|(one, all)| number(one) && number(all))
 }
 
 /// Returns the marker's name below `.trainit/` if a name that was listed there is one's.
 pub(crate) fn is_marker(listed: &str) -> bool {
-    listed.strip_prefix("uploads/").is_some_and(is_manifest)
+    listed.strip_prefix("uploads/").is_some_and(|name| !name.contains('/') && name.ends_with(".json"))
 }
 
 /// Returns whether a listed marker is about the checkpoint of this name.
@@ -100,6 +110,8 @@ mod tests {
 
     #[test]
     fn a_manifest_is_not_taken_for_a_marker_nor_one_name_for_another() {
+        let part = manifest("run/ckpt-1", None, Some((2, 16)));
+        assert!(part == "run__ckpt-1.json.2-of-16" && is_manifest(&part) && is_part(&part) && !is_part("ckpt.json.x"));
         assert!(is_manifest("ckpt-1.json") && !is_manifest("uploads/ckpt-1~a.json") && !is_manifest("again/a/x.json"));
         let listed = marker("ckpt-1", "a");
         let listed = listed.strip_prefix(OWN).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Who writes to a mirror: one run, and of its starts one at a time.
 
-use super::account::Found;
+use super::parts::Found;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many checkpoints of an earlier start may still arrive: the one that it was uploading when it was stopped, and the newest.
@@ -37,14 +37,19 @@ pub(crate) struct Writers {
 }
 
 impl Writers {
+    /// Returns whether an object was there at the begin.
+    pub(crate) fn knows(&self, key: &str) -> bool {
+        self.known.contains(key)
+    }
+
     /// Begins with what is there.
     pub(crate) fn begin<'a>(listed: impl Iterator<Item = &'a str>) -> Self {
         Writers { known: listed.map(str::to_owned).collect(), others: BTreeMap::new() }
     }
 
     /// Looks at the manifests that are there now, and tells whether another writer is at work.
-    pub(crate) fn judge(&mut self, found: &[&Found], me: &Attempt) -> Option<Clash> {
-        let new = found.iter().filter(|found| !self.known.contains(&found.key) && found.manifest.attempt != me.id);
+    pub(crate) fn judge<'a>(&mut self, found: impl Iterator<Item = &'a Found>, me: &Attempt) -> Option<Clash> {
+        let new = found.filter(|found| !self.known.contains(&found.key) && found.manifest.attempt != me.id);
         let mut clash = None;
         for found in new {
             let manifest = &found.manifest;
@@ -73,7 +78,7 @@ mod tests {
             host: "n1".into(),
             ..Manifest::default()
         };
-        Found { key: format!("{name}.json"), modified: 0, manifest }
+        Found { key: format!("{name}.json"), modified: 0, manifest, parts: Vec::new() }
     }
 
     #[test]
@@ -81,9 +86,8 @@ mod tests {
         let me = Attempt { run: "r".into(), id: "b".into(), host: "n2".into() };
         let mut writers = Writers::begin(["ckpt-1.json"].into_iter());
         let all: Vec<Found> = (1..=4).map(|step| found(&format!("ckpt-{step}"), "r", "a")).collect();
-        let first = |count: usize| all.iter().take(count).collect::<Vec<_>>();
-        assert_eq!([1, 2, 3, 3].map(|count| writers.judge(&first(count), &me)), [None, None, None, None]);
-        let clash = writers.judge(&first(4), &me).map(|clash| clash.to_string());
+        assert_eq!([1, 2, 3, 3].map(|count| writers.judge(all.iter().take(count), &me)), [None, None, None, None]);
+        let clash = writers.judge(all.iter(), &me).map(|clash| clash.to_string());
         assert_eq!(clash.as_deref(), Some("another start of this run uploads to the same place: ckpt-4, from n1"));
     }
 
@@ -91,9 +95,9 @@ mod tests {
     fn one_checkpoint_of_another_run_is_enough_unless_it_was_there_before() {
         let me = Attempt { run: "r".into(), id: "b".into(), host: "n2".into() };
         let foreign = found("ckpt-9", "other", "x");
-        assert_eq!(Writers::begin(["ckpt-9.json"].into_iter()).judge(&[&foreign], &me), None);
-        let clash = Writers::default().judge(&[&foreign], &me);
+        assert_eq!(Writers::begin(["ckpt-9.json"].into_iter()).judge([&foreign].into_iter(), &me), None);
+        let clash = Writers::default().judge([&foreign].into_iter(), &me);
         assert!(clash.is_some_and(|clash| clash.of_another_run));
-        assert_eq!(Writers::default().judge(&[&found("ckpt-9", "r", "b")], &me), None);
+        assert_eq!(Writers::default().judge([&found("ckpt-9", "r", "b")].into_iter(), &me), None);
     }
 }

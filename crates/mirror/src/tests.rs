@@ -211,6 +211,42 @@ impl Node {
     }
 }
 
+/// The nodes of a start, each with its part of a checkpoint.
+struct Pair {
+    nodes: [Node; 2],
+    uploaders: [Uploader; 2],
+}
+
+impl Pair {
+    fn new(store: &mut Memory, id: &str) -> Result<Self, Failure> {
+        let nodes = [Node::new(id), Node::new(&format!("{id}-other"))];
+        let uploaders = [nodes[0].uploader(store, 2)?, nodes[1].uploader(store, 2)?];
+        Ok(Pair { nodes, uploaders })
+    }
+
+    /// Has both nodes save and upload their parts.
+    fn mirror(&mut self, store: &mut Memory, step: u64) -> Result<(), UploadError> {
+        let facts = Facts { step: Some(step), saved: step as f64, ..Facts::default() };
+        let save = |node: &Node, name: &str, what: &str| {
+            let path = node.dir.path().join(format!("ckpt-{step}"));
+            fs::create_dir_all(path.join("sub")).unwrap();
+            // Both have a file of the same name, as with DeepSpeed.
+            fs::write(path.join("empty"), "").unwrap();
+            fs::write(path.join(name), content(step, what)).unwrap();
+            Snapshot::open(node.dir.path(), &path, &[]).unwrap()
+        };
+        let [first, second] = [save(&self.nodes[0], "model", "model"), save(&self.nodes[1], "sub/meta", "m")];
+        let [leads, follows] = &mut self.uploaders;
+        let (_, saved) = leads.upload_part(store, &first, &facts, (1, 2), None, &mut |_| {})?;
+        assert_eq!(leads.lacking(store, &saved, 2)?, [2]);
+        let heard = follows.announced(store)?.0.pop();
+        let heard = heard.filter(|heard| heard.save == saved && heard.name == format!("ckpt-{step}")).unwrap();
+        follows.upload_part(store, &second, &facts, (2, 2), Some(&heard), &mut |_| {})?;
+        assert_eq!(self.uploaders[0].lacking(store, &heard.save, 2)?, [0; 0]);
+        Ok(())
+    }
+}
+
 fn content(step: u64, what: &str) -> String {
     if what == "model" { format!("the model at step {step}") } else { format!("{what}{step}") }
 }
@@ -249,6 +285,37 @@ fn an_upload_that_is_killed_at_any_request_leaves_the_checkpoint_before_it_whole
         }
     }
     assert!(at > 15, "an upload has only {at} requests");
+}
+
+#[test]
+fn parts_of_two_nodes_are_a_checkpoint_when_both_are_there_whenever_they_are_killed() {
+    let mut at = 0;
+    let mut survived = false;
+    while !survived {
+        at += 1;
+        for carried_out in [false, true] {
+            let mut store = Memory::default();
+            assert!(Pair::new(&mut store, "a").unwrap().mirror(&mut store, 100).is_ok());
+            store.dies(Some((at, carried_out)));
+            let done = Pair::new(&mut store, "b").is_ok_and(|mut pair| pair.mirror(&mut store, 200).is_ok());
+            let requests = store.requests;
+            let restored = Node::new("r").restore(alive(&mut store));
+            assert!(restored == Ok(Some(200)) || !done && restored == Ok(Some(100)), "{at}: {restored:?}");
+            let mut third = Pair::new(&mut store, "c").unwrap();
+            for step in [200, 300] {
+                assert!(third.mirror(&mut store, step).is_ok(), "{at} {carried_out}");
+                assert_eq!(Node::new("r").restore(&mut store), Ok(Some(step)));
+            }
+            // The first part's node tidies up before it knows that this save is whole.
+            assert!(third.mirror(&mut store, 400).is_ok());
+            assert_eq!(store.unfinished(), 0, "{at} {carried_out}");
+            assert_eq!(store.unused(), [""; 0], "{at} {carried_out}");
+            let (found, _) = newest_first(&mut store, &MirrorUrl::new(URL)).unwrap();
+            assert!(found.len() <= 3, "{at} {carried_out}: {}", found.len());
+            survived = requests < at;
+        }
+    }
+    assert!(at > 25, "two uploads have only {at} requests");
 }
 
 #[test]

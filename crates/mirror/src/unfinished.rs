@@ -1,6 +1,7 @@
 //! The marker of what is being written or deleted: whatever a crash leaves of it can be removed by any later start.
 
 use super::account::Account;
+use super::manifest::Part;
 use super::names::{self, MirrorUrl};
 use super::store::{Store, one};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,12 @@ pub(crate) struct Marker {
     pub files: Vec<String>,
     /// Unfinished uploads: the object, and what the store calls the upload.
     pub uploads: Vec<(String, String)>,
+    /// The training step, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// The part of the checkpoint, where each node has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
 
 impl Marker {

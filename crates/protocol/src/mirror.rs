@@ -19,6 +19,10 @@ pub struct MirrorPolicy {
     pub limit: Option<u64>,
     /// How often a request that may pass is tried again.
     pub retries: Option<u32>,
+    /// The number of this node's part, from 1, and how many parts there are, where each node saves to a disk of its own.
+    pub part: Option<(u32, u32)>,
+    /// Whether a training whose last checkpoint is not in the mirror ends with 0 all the same.
+    pub may_be_missing: bool,
     /// How the engine is told to give a stop more time, with `{}` for the seconds; empty where that is not known.
     pub more_time: String,
 }

@@ -28,7 +28,7 @@ pub(crate) struct ExitAccount {
     pub plain: bool,
     /// The workload was ended because it hung.
     pub aborted: bool,
-    /// A checkpoint is missing in the mirror; `true` if another writer is at work there.
+    /// A checkpoint is missing in the mirror, and that matters; `true` if another writer is at work there.
     pub unmirrored: Option<bool>,
 }
 

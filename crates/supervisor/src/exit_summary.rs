@@ -130,6 +130,10 @@ impl ExitSummary {
                 let age = units::age(*age);
                 Some(format!("{missing}newest checkpoint {}, {age}", log_words::checkpoint(saved)))
             }
+            // A node's part of a checkpoint is none, but it was saved.
+            None if self.mirror.as_ref().is_some_and(|mirror| mirror.newest.is_some() || mirror.going.is_some()) => {
+                None
+            }
             None => self.nothing_saved.then(|| "NO checkpoint was saved".into()),
         }
     }
@@ -142,14 +146,23 @@ impl ExitSummary {
         };
         let up_to = mirror.newest.as_ref().map(|there| name(there.step, &there.path));
         let there = up_to.map_or_else(|| "nothing is mirrored".into(), |what| format!("mirrored up to {what}"));
-        let Some((newest, _)) = self.checkpoint.as_ref().filter(|_| !mirror.complete) else { return Some(there) };
+        let why = mirror.failed.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+        if mirror.complete {
+            return Some(there);
+        }
+        let Some((newest, _)) = &self.checkpoint else {
+            let part = mirror.going.as_ref().map(|going| {
+                let what = name(going.checkpoint.step, &going.checkpoint.path);
+                format!("; {what}: {} % of this node's part uploaded{why}", going.percent())
+            });
+            return Some(there + &part.unwrap_or_default());
+        };
         let what = name(newest.step, &newest.path);
         let place = newest.path.rsplit_once('/').map_or("this node", |(place, _)| place);
         let how = match &mirror.going {
             Some(going) if going.checkpoint.path == newest.path => format!(": {} % uploaded", going.percent()),
             _ => String::new(),
         };
-        let why = mirror.failed.as_ref().map_or(String::new(), |why| format!(" ({why})"));
         Some(format!("{there}; {what} ({}) is only in {}{how}{why}", units::size(newest.size), place.escape_debug()))
     }
 

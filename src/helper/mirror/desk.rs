@@ -1,9 +1,9 @@
 //! The uploader: takes checkpoints from the queue, tries again what may pass, and tells PID 1 what is where.
 
-use super::queue::{Next, Queue};
+use super::queue::{Next, Queue, Waiting};
 use crate::mirror::{CarriedStore, MirroredHistory, new_id, read_mark, write_mark};
 use checkpoint::Checkpoint;
-use mirror::{Attempt, Facts, MirrorUrl, Rate, Snapshot, UploadError, Uploaded, Uploader, wanted_grace};
+use mirror::{Announced, Attempt, Facts, MirrorUrl, Rate, Snapshot, UploadError, Uploaded, Uploader, wanted_grace};
 use protocol::handover::{HandoverWriter, Message, MirrorPolicy, MirrorState, Mirrored, Upload};
 use protocol::units;
 use std::io;
@@ -21,13 +21,17 @@ const LAST_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(
 const USUAL_GRACE: Duration = Duration::from_secs(30);
 /// Longest reason in characters.
 const MOST_WORDS: usize = 300;
+/// How often the parts of other nodes are looked for.
+pub(super) const LOOK: Duration = Duration::from_secs(2);
+/// How long, at the end, the parts of other nodes are waited for: those nodes end at about the same time.
+const OTHERS: Duration = Duration::from_secs(600);
 /// How often PID 1 hears of an upload that goes on.
 const TELL: Duration = Duration::from_secs(1);
 
 /// The uploader.
 pub(super) struct Desk<'a> {
-    policy: &'a MirrorPolicy,
-    dir: PathBuf,
+    pub(super) policy: &'a MirrorPolicy,
+    pub(super) dir: PathBuf,
     grace: Option<Duration>,
     handover: HandoverWriter,
     uploader: Option<Uploader>,
@@ -38,10 +42,30 @@ pub(super) struct Desk<'a> {
     told: String,
     /// The longest grace that was asked for.
     advised: Duration,
+    /// The checkpoint of which this node's part is there, and the save that it belongs to, until those of the others are there, too.
+    pub(super) awaited: Option<(Checkpoint, String)>,
+}
+
+/// A time that begins with the first look at it.
+pub(super) struct WaitLimit {
+    time: Duration,
+    since: Option<Instant>,
+}
+
+impl WaitLimit {
+    /// Returns a time that has not begun.
+    pub(super) fn new(time: Duration) -> Self {
+        WaitLimit { time, since: None }
+    }
+
+    /// Returns whether it lasts.
+    pub(super) fn lasts(&mut self) -> bool {
+        self.since.get_or_insert_with(Instant::now).elapsed() < self.time
+    }
 }
 
 /// What became of a checkpoint.
-enum Outcome {
+pub(super) enum Outcome {
     /// It is in the mirror, or nothing of it can be.
     Done,
     /// It may be uploaded later.
@@ -68,6 +92,7 @@ impl<'a> Desk<'a> {
             rate: Rate::default(),
             told: String::new(),
             advised: Duration::ZERO,
+            awaited: None,
         }
     }
 
@@ -79,12 +104,13 @@ impl<'a> Desk<'a> {
     /// Uploads what the queue has, until it is over.
     pub(super) fn work(mut self, queue: &Queue) {
         self.begin_history();
-        let mut pending: Option<Box<Checkpoint>> = None;
+        let mut pending: Option<Box<Waiting>> = None;
         let mut last_pauses = LAST_PAUSES.into_iter();
+        let mut patience = WaitLimit::new(OTHERS);
         loop {
             let over = queue.is_over();
             let pause = match (&pending, over) {
-                (None, _) => None,
+                (None, _) => self.awaited.as_ref().map(|_| LOOK),
                 (Some(_), false) => Some(PAUSE),
                 (Some(_), true) => last_pauses.next().inspect(|pause| std::thread::sleep(*pause)),
             };
@@ -93,8 +119,12 @@ impl<'a> Desk<'a> {
                 Next::Nothing => {}
                 // The last one is tried some more times.
                 Next::Over if pending.is_some() && pause.is_some() => {}
+                Next::Over if pending.is_none() && self.awaited.is_some() && patience.lasts() => {
+                    std::thread::sleep(LOOK)
+                }
                 Next::Over => break,
             }
+            self.look_for_others();
             let Some(found) = pending.take() else { continue };
             match self.upload(&found) {
                 Outcome::Done => {}
@@ -107,18 +137,38 @@ impl<'a> Desk<'a> {
                 Outcome::Refused => return,
             }
         }
-        self.state.complete = pending.is_none() && !queue.is_blind() && !self.state.refused;
+        let is_there = pending.is_none() && self.awaited.is_none();
+        self.end(is_there && !queue.is_blind());
+    }
+
+    /// Tells the last of this helper: whether everything that was complete is in the mirror.
+    pub(super) fn end(&mut self, is_all_there: bool) {
+        self.state.complete = is_all_there && !self.state.refused;
         self.tell();
     }
 
-    /// Uploads one checkpoint.
-    fn upload(&mut self, found: &Checkpoint) -> Outcome {
-        match self.try_upload(found) {
-            Ok(uploaded) => {
-                self.state.newest = Some(mirrored(found));
-                (self.state.going, self.state.failed) = (None, None);
-                self.told.clear();
-                self.tell();
+    /// Uploads one checkpoint, or this node's part of one.
+    fn upload(&mut self, waiting: &Waiting) -> Outcome {
+        let part = self.policy.part.filter(|_| waiting.is_part);
+        self.carry_up(&waiting.found, part, None)
+    }
+
+    /// Uploads a checkpoint, or a part of one: that of a save which another node has announced, or else the first.
+    pub(super) fn carry_up(
+        &mut self,
+        found: &Checkpoint,
+        part: Option<(u32, u32)>,
+        announced: Option<&Announced>,
+    ) -> Outcome {
+        match self.try_upload(found, part, announced) {
+            Ok((uploaded, save)) => {
+                match save {
+                    Some(save) => {
+                        self.awaited = Some((found.clone(), save));
+                        self.look_for_others();
+                    }
+                    None => self.is_there(found),
+                }
                 uploaded
                     .untidy
                     .iter()
@@ -137,12 +187,59 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn try_upload(&mut self, found: &Checkpoint) -> Result<Uploaded, Trouble> {
+    /// Notes that a checkpoint is whole in the mirror.
+    fn is_there(&mut self, found: &Checkpoint) {
+        self.state.newest = Some(mirrored(found));
+        (self.state.going, self.state.failed) = (None, None);
+        self.told.clear();
+        self.tell();
+    }
+
+    /// Looks whether the parts of the other nodes are there.
+    pub(super) fn look_for_others(&mut self) {
+        let Some((found, save)) = self.awaited.clone() else { return };
+        let of = self.policy.part.map_or(1, |(_, of)| of);
+        let lacking = CarriedStore::start(self.policy, std::iter::empty()).and_then(|mut store| {
+            let uploader = self.uploader.as_mut();
+            uploader.map_or(Ok(Vec::new()), |uploader| uploader.lacking(&mut store, &save, of))
+        });
+        match lacking {
+            Ok(lacking) if lacking.is_empty() => {
+                self.awaited = None;
+                self.is_there(&found);
+            }
+            Ok(lacking) => {
+                let some: Vec<String> = lacking.iter().take(4).map(|number| (number - 1).to_string()).collect();
+                let more = if lacking.len() > 4 { " …" } else { "" };
+                let why =
+                    format!("not all nodes have uploaded their parts: {}{more} of {of} are missing", some.join(", "));
+                if self.state.failed.as_ref() != Some(&why) {
+                    self.state.failed = Some(why);
+                    self.tell();
+                }
+            }
+            Err(failure) => self.note_once(&failure.text),
+        }
+    }
+
+    /// Returns the uploader, which is made with the first store.
+    pub(super) fn uploader(&mut self, store: &mut CarriedStore) -> Result<&mut Uploader, Trouble> {
+        let made = match self.uploader.take() {
+            Some(uploader) => uploader,
+            None => self.begin(store)?,
+        };
+        Ok(self.uploader.insert(made))
+    }
+
+    fn try_upload(
+        &mut self,
+        found: &Checkpoint,
+        part: Option<(u32, u32)>,
+        announced: Option<&Announced>,
+    ) -> Result<(Uploaded, Option<String>), Trouble> {
         let taken = Snapshot::open(&self.dir, &found.path, &found.others).map_err(Trouble::Unread)?;
         let mut store = CarriedStore::start(self.policy, taken.descriptors())?;
-        if self.uploader.is_none() {
-            self.uploader = Some(self.begin(&mut store)?);
-        }
+        self.uploader(&mut store)?;
         let size = taken.size();
         self.state.going = Some(Upload { checkpoint: mirrored(found), size, left: size });
         self.tell();
@@ -160,11 +257,17 @@ impl<'a> Desk<'a> {
                 handover.send(&Message::Mirror(state.clone()));
             }
         };
-        let Some(uploader) = &mut self.uploader else { return Ok(Uploaded { bytes: 0, untidy: None }) };
-        let uploaded = uploader.upload(&mut store, &taken, &facts, &mut moved).map_err(Trouble::Upload)?;
+        let Some(uploader) = &mut self.uploader else { return Ok((Uploaded { bytes: 0, untidy: None }, None)) };
+        let done = match part {
+            None => uploader.upload(&mut store, &taken, &facts, &mut moved).map(|uploaded| (uploaded, None)),
+            Some(part) => uploader
+                .upload_part(&mut store, &taken, &facts, part, announced, &mut moved)
+                .map(|(uploaded, save)| (uploaded, Some(save))),
+        };
+        let (uploaded, save) = done.map_err(Trouble::Upload)?;
         self.measure(found, uploaded.bytes, begun.elapsed());
         self.keep_history(&mut store);
-        Ok(uploaded)
+        Ok((uploaded, save))
     }
 
     /// Keeps a copy of the history before the first upload, so that an attempt is known that is lost before it.
@@ -194,10 +297,19 @@ impl<'a> Desk<'a> {
                 newest.map_or_else(new_id, Ok).map_err(Trouble::Unread)?
             }
         };
-        write_mark(&self.dir, &run).map_err(Trouble::Unread)?;
+        // Of the nodes that save parts, only the first may make up a run.
+        if self.policy.part.is_none_or(|(number, _)| number == 1) {
+            write_mark(&self.dir, &run).map_err(Trouble::Unread)?;
+        }
         let host = Root::real().text("/proc/sys/kernel/hostname").unwrap_or_default();
         let me = Attempt { run, id: new_id().map_err(Trouble::Unread)?, host: host.trim().to_owned() };
         Ok(Uploader::begin(store, url, me, self.policy.keep)?)
+    }
+
+    /// Returns whether the directory belongs to this run, or to none by now; then it does from now on.
+    pub(super) fn belongs_to(&self, run: &str) -> io::Result<bool> {
+        write_mark(&self.dir, run)?;
+        Ok(read_mark(&self.dir)?.is_some_and(|own| own == run))
     }
 
     /// Says while there is time that a stop is too short for an upload.
@@ -235,7 +347,7 @@ impl<'a> Desk<'a> {
         Outcome::Done
     }
 
-    fn refuse(&mut self, why: &str) -> Outcome {
+    pub(super) fn refuse(&mut self, why: &str) -> Outcome {
         (self.state.going, self.state.refused, self.state.failed) = (None, true, Some(short(why)));
         self.note_once(&format!(
             "{why}; nothing is uploaded any more: give each run a place of its own (checkpoint.mirror)"
@@ -244,7 +356,7 @@ impl<'a> Desk<'a> {
         Outcome::Refused
     }
 
-    fn fail(&mut self, found: &Checkpoint, failure: &Failure) -> Outcome {
+    pub(super) fn fail(&mut self, found: &Checkpoint, failure: &Failure) -> Outcome {
         self.state.failed = Some(short(&failure.text));
         let hints: String = failure.hints.iter().map(|hint| format!("; {hint}")).collect();
         self.note_once(&format!("{} is not uploaded yet: {}{hints}", named(found), failure.text));
@@ -255,7 +367,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn note_once(&mut self, trouble: &str) {
+    pub(super) fn note_once(&mut self, trouble: &str) {
         if self.told != trouble {
             trouble.clone_into(&mut self.told);
             self.handover.send(&Message::Note(format!("mirror: {}", text::line(&short(trouble)))));
@@ -273,7 +385,7 @@ fn short(why: &str) -> String {
 }
 
 /// Why a checkpoint is not in the mirror.
-enum Trouble {
+pub(super) enum Trouble {
     /// It cannot be read, or what tells the run.
     Unread(io::Error),
     /// The upload failed.

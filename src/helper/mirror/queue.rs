@@ -4,6 +4,15 @@ use checkpoint::Checkpoint;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// A checkpoint that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// The checkpoint.
+    pub found: Checkpoint,
+    /// Whether it is this node's part of one.
+    pub is_part: bool,
+}
+
 /// The queue of one.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -13,7 +22,7 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct Inside {
-    waiting: Option<Checkpoint>,
+    waiting: Option<Waiting>,
     /// No further checkpoint comes.
     over: bool,
     /// The directory is not watched any more, so there may be checkpoints that nobody has seen.
@@ -24,7 +33,7 @@ struct Inside {
 #[derive(Debug, PartialEq)]
 pub(super) enum Next {
     /// A checkpoint to upload.
-    Upload(Box<Checkpoint>),
+    Upload(Box<Waiting>),
     /// The pause is over, and nothing has come.
     Nothing,
     /// Nothing waits, and nothing comes any more.
@@ -32,9 +41,9 @@ pub(super) enum Next {
 }
 
 impl Queue {
-    /// Puts a checkpoint, in place of one that waits.
-    pub(super) fn put(&self, found: Checkpoint) {
-        self.inside().waiting = Some(found);
+    /// Puts a checkpoint, or a part of one, in place of one that waits.
+    pub(super) fn put(&self, found: Checkpoint, is_part: bool) {
+        self.inside().waiting = Some(Waiting { found, is_part });
         self.changed.notify_all();
     }
 
@@ -98,12 +107,16 @@ mod tests {
         }
     }
 
+    fn waiting(step: u64) -> Waiting {
+        Waiting { found: found(step), is_part: false }
+    }
+
     #[test]
     fn only_the_newest_waits_and_the_end_comes_after_it() {
         let queue = Queue::default();
-        (1..4).for_each(|step| queue.put(found(step)));
+        (1..4).for_each(|step| queue.put(found(step), false));
         queue.end();
-        assert_eq!(queue.next(None), Next::Upload(Box::new(found(3))));
+        assert_eq!(queue.next(None), Next::Upload(Box::new(waiting(3))));
         assert_eq!((queue.next(None), queue.next(Some(Duration::from_secs(9)))), (Next::Over, Next::Over));
     }
 
@@ -112,8 +125,8 @@ mod tests {
         let queue = Queue::default();
         assert_eq!(queue.next(Some(Duration::ZERO)), Next::Nothing);
         std::thread::scope(|scope| {
-            scope.spawn(|| queue.put(found(1)));
-            assert_eq!(queue.next(Some(Duration::from_secs(60))), Next::Upload(Box::new(found(1))));
+            scope.spawn(|| queue.put(found(1), false));
+            assert_eq!(queue.next(Some(Duration::from_secs(60))), Next::Upload(Box::new(waiting(1))));
         });
     }
 }

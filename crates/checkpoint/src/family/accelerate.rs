@@ -25,6 +25,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: any_candidate,
     judge,
+    saved_by_all: None,
 };
 
 /// Lists directories with random states. Where the family is named, a directory with a usual name counts before that, so that a

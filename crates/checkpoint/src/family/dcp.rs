@@ -25,6 +25,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: any_candidate,
     judge: |context, candidate| judge(&context.listing.path(candidate.entry)),
+    saved_by_all: Some(|context, candidate| indexed(&context.listing.path(candidate.entry)).map(drop)),
 };
 
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
@@ -44,16 +45,22 @@ pub(super) fn is_ours(dir: &Path) -> bool {
     dir.join(INDEX).exists() || has_data(dir)
 }
 
-/// Judges whether a directory is a complete checkpoint of DCP.
-pub(super) fn judge(dir: &Path) -> Completeness {
+/// Reads the index, which is written when all ranks are done; only its beginning where it is very long.
+pub(super) fn indexed(dir: &Path) -> Completeness<Vec<u8>> {
     if !dir.join(INDEX).is_file() {
         return Err(Unfinished::because(format!("no {INDEX} yet")));
     }
     let index = head(&dir.join(INDEX), INDEX_MAX)?;
+    if (index.len() as u64) < INDEX_MAX && (!pickle::begins(&index) || !pickle::ends(&index)) {
+        return Err(Unfinished::because(format!("{INDEX} is not whole")));
+    }
+    Ok(index)
+}
+
+/// Judges whether a directory is a complete checkpoint of DCP.
+pub(super) fn judge(dir: &Path) -> Completeness {
+    let index = indexed(dir)?;
     if (index.len() as u64) < INDEX_MAX {
-        if !pickle::begins(&index) || !pickle::ends(&index) {
-            return Err(Unfinished::because(format!("{INDEX} is not whole")));
-        }
         let there = |name: &str| std::fs::metadata(dir.join(name)).is_ok_and(|data| data.is_file() && data.len() > 0);
         if let Some(missing) = pickle::distcp_names(&index).into_iter().find(|name| !there(name)) {
             return Err(Unfinished::because(format!("{missing} is missing or empty")));

@@ -28,6 +28,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: |context, candidates| context.listing.has(LATEST, EntryKind::File) && !candidates.is_empty(),
     judge,
+    saved_by_all: Some(named),
 };
 
 /// Lists the directories `global_stepN`, and the directory that `latest` names.
@@ -40,6 +41,12 @@ fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
 }
 
 fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+    named(context, candidate)?;
+    judge_files(&context.listing.path(candidate.entry))
+}
+
+/// Judges whether `latest` names a save, or a later one.
+fn named(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness<()> {
     let latest = latest(&context.listing.dir)?;
     let named = candidate.entry.names().any(|name| name == latest.as_bytes());
     let earlier =
@@ -47,7 +54,7 @@ fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness
     if !named && !earlier {
         return Err(Unfinished::because(format!("{LATEST} still names {latest}")));
     }
-    judge_files(&context.listing.path(candidate.entry))
+    Ok(())
 }
 
 /// Judges the directory that `latest` names.

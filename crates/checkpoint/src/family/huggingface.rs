@@ -35,6 +35,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: |context, candidates| holds(context, candidates, &[STATE, SENTINEL]),
     judge,
+    saved_by_all: None,
 };
 
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {

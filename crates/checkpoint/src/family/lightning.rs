@@ -23,6 +23,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: any_candidate,
     judge,
+    saved_by_all: None,
 };
 
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {

@@ -18,6 +18,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: |context, _| context.listing.has(TRACKER, EntryKind::File),
     judge,
+    saved_by_all: Some(reached),
 };
 
 /// Lists `iter_N`, and `release`: weights that were converted from elsewhere and have no iteration.
@@ -30,6 +31,17 @@ fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
 
 /// Judges a directory by the tracker beside it.
 pub(super) fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+    reached(context, candidate)?;
+    let dir = context.listing.path(candidate.entry);
+    if Listing::read(&dir, 1)?.entries.is_empty() {
+        return Err(Unfinished::because("empty"));
+    }
+    // Megatron-Core's format is that of torch.distributed.checkpoint.
+    if dcp::is_ours(&dir) { dcp::judge(&dir) } else { tree(&dir) }
+}
+
+/// Judges whether the tracker has reached a directory's iteration.
+pub(super) fn reached(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness<()> {
     let bytes = head(&context.listing.dir.join(TRACKER), tracker::MOST as u64);
     let bytes = bytes.map_err(|_| Unfinished::because(format!("no {TRACKER} yet")))?;
     let newest = tracker::parse(&bytes).unwrap_or_default();
@@ -41,10 +53,5 @@ pub(super) fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> C
     if !reached {
         return Err(Unfinished::because(format!("{TRACKER} still says {newest:?}")));
     }
-    let dir = context.listing.path(candidate.entry);
-    if Listing::read(&dir, 1)?.entries.is_empty() {
-        return Err(Unfinished::because("empty"));
-    }
-    // Megatron-Core's format is that of torch.distributed.checkpoint.
-    if dcp::is_ours(&dir) { dcp::judge(&dir) } else { tree(&dir) }
+    Ok(())
 }

@@ -37,7 +37,13 @@ pub struct Family {
     pub(super) marked: fn(&FamilyContext<'_>, &[Candidate<'_>]) -> bool,
     /// Judges whether a candidate is complete.
     pub(super) judge: fn(&FamilyContext<'_>, &Candidate<'_>) -> Completeness,
+    /// Tells, where each node has a disk of its own and saves a part, whether this node knows that all have saved; `None` for a family
+    /// whose checkpoints one process saves.
+    pub(super) saved_by_all: Option<SavedByAll>,
 }
+
+/// Tells whether all nodes have saved their parts.
+pub(super) type SavedByAll = fn(&FamilyContext<'_>, &Candidate<'_>) -> Completeness<()>;
 
 /// All families, in the order in which `auto` asks them: first the families with a mark of their own, last the families that only
 /// the end of a file name tells.

@@ -20,6 +20,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: |context, candidates| holds(context, candidates, &[METADATA]),
     judge,
+    saved_by_all: Some(reached),
 };
 
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
@@ -27,16 +28,22 @@ fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
 }
 
 fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
-    let bytes = head(&context.listing.dir.join(TRACKER), tracker::MOST as u64);
-    let bytes = bytes.map_err(|_| Unfinished::because(format!("no {TRACKER} yet")))?;
-    let newest = tracker::parse(&bytes).and_then(|newest| newest.parse::<u64>().ok());
-    if newest.is_none_or(|newest| candidate.step > Some(newest)) {
-        return Err(Unfinished::because(format!("{TRACKER} does not name it yet")));
-    }
+    reached(context, candidate)?;
     let dir = context.listing.path(candidate.entry);
     let metadata = head(&dir.join(METADATA), METADATA_MAX);
     if !is_object(&metadata.map_err(|_| Unfinished::because(format!("no {METADATA} yet")))?) {
         return Err(Unfinished::because(format!("{METADATA} is not whole")));
     }
     tree(&dir)
+}
+
+/// Judges whether the tracker has reached a directory's step.
+fn reached(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness<()> {
+    let bytes = head(&context.listing.dir.join(TRACKER), tracker::MOST as u64);
+    let bytes = bytes.map_err(|_| Unfinished::because(format!("no {TRACKER} yet")))?;
+    let newest = tracker::parse(&bytes).and_then(|newest| newest.parse::<u64>().ok());
+    if newest.is_none_or(|newest| candidate.step > Some(newest)) {
+        return Err(Unfinished::because(format!("{TRACKER} does not name it yet")));
+    }
+    Ok(())
 }

@@ -19,6 +19,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: any_candidate,
     judge,
+    saved_by_all: Some(indexed),
 };
 
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
@@ -39,6 +40,14 @@ fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness
         dcp::judge(&dir.join(name)).map_err(|why| why.inside(name.as_ref()))?;
     }
     tree(&dir)
+}
+
+/// Judges whether the weights have their indexes, and no marker lies beside them.
+fn indexed(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness<()> {
+    not_marked(context, candidate)?;
+    let dir = context.listing.path(candidate.entry);
+    let mut weights = WEIGHTS.iter().map(|name| dir.join(name)).filter(|weights| weights.is_dir());
+    weights.try_for_each(|weights| dcp::indexed(&weights).map(drop))
 }
 
 /// Looks for the marker beside a checkpoint, or beside the checkpoint whose EMA this is.

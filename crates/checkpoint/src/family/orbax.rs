@@ -20,6 +20,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked,
     judge,
+    saved_by_all: None,
 };
 
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {

@@ -13,6 +13,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: any_candidate,
     judge,
+    saved_by_all: None,
 };
 
 /// Lists the entries that fit the pattern. For `auto`, a directory counts only with a file that is written last: else nothing tells

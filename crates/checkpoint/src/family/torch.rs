@@ -12,6 +12,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: any_candidate,
     judge: |context, candidate| -> Completeness { completeness::torch(&context.listing.path(candidate.entry)) },
+    saved_by_all: None,
 };
 
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {

@@ -15,6 +15,7 @@ pub(super) const FAMILY: Family = Family {
     candidates,
     marked: super::any_candidate,
     judge,
+    saved_by_all: Some(super::megatron::reached),
 };
 
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {

@@ -244,7 +244,10 @@ impl State {
             plain: self.is_plain(),
             prepare_killed: self.prepare_killed().copied(),
             aborted: self.verdict().aborting,
-            unmirrored: self.is_unmirrored().then_some(self.mirror.refused),
+            unmirrored: self
+                .is_unmirrored()
+                .then_some(self.mirror.refused)
+                .filter(|refused| *refused || !self.may_be_unmirrored()),
         }
     }
 }

@@ -28,6 +28,11 @@ impl State {
         self.policy.mirror.is_some() && self.ran() && !self.mirror.complete
     }
 
+    /// Returns whether a training may end with 0 all the same.
+    pub(super) fn may_be_unmirrored(&self) -> bool {
+        self.policy.mirror.as_ref().is_some_and(|mirror| mirror.may_be_missing)
+    }
+
     /// Returns whether the workload has ended by itself, and only an upload is left.
     pub(super) fn is_mirroring(&self) -> bool {
         matches!(&self.life, Life::Draining(draining) if draining.mirroring) && self.is_unmirrored()

@@ -229,7 +229,9 @@ fn stopped_at(at: usize, installer: &str, bench: &Bench) {
     let python = bench.python().display().to_string();
     look::until_true("the end of all that it began", || look::with_word(&python).is_empty());
     let again = start.run();
-    assert_eq!(again.outcome, "installed", "{at}: {}", again.text());
+    // A fast installer may have finished before the signal came.
+    let told = again.outcome == "installed" || at > 1 && again.outcome == "satisfied";
+    assert!(told, "{at}: {}", again.text());
     assert_eq!(start.run().outcome, "unchanged");
     let modules = std::fs::read_dir(bench.site().join("large")).unwrap().flatten();
     let modules = modules.filter(|entry| entry.path().extension().is_some_and(|end| end == "py")).count();

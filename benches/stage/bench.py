@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Measures what it costs to bring data, beside s5cmd, `aws s3 sync` and rclone, from the same server on this machine.
 
-    benches/stage/bench.py [PATH OF TRAINIT] [ROUNDS] [DIRECTORY] [--small] [--large] [--unchanged] [--code]
+    benches/stage/bench.py [PATH OF TRAINIT] [ROUNDS] [DIRECTORY] [--small] [--large] [--unchanged]
 
 --small: 10,000 objects of 4 to 64 kB. --large: four of 1 GiB (5 GiB of disk). --unchanged: what a start pays for data that is there.
---code: a checkout beside `git clone`. All of them without an option. trainit-transfer lies beside trainit, or is built. The contenders take
+All of them without an option. trainit-transfer lies beside trainit, or is built. The contenders take
 turns in each round, so that a busy moment hits all of them; those that are not installed are left out. Figures are medians: the time until
 the program ended, the time until all was on the disk as well (trainit ends only then; the others leave that to the kernel, and `sync -f`
 runs behind them), processor time, and the most memory that all its processes had at a time. Needs rustc for the server. Prints Markdown.
@@ -26,7 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 import options  # it lies beside the benches that are one file
 
-PARTS = ("--small", "--large", "--unchanged", "--code")
+PARTS = ("--small", "--large", "--unchanged")
 WORDS = options.read(__doc__, PARTS)
 CHOSEN = [part for part in PARTS if part in sys.argv] or PARTS
 ROUNDS = options.number(WORDS, 1, 5)

@@ -38,7 +38,7 @@ impl NoSource {
     pub fn hint(self) -> &'static str {
         match self {
             NoSource::Empty | NoSource::NoHost => {
-                "from=/mnt/nas/set, from=s3://bucket/set/, from=https://host/set/MANIFEST"
+                "from=/mnt/nas/set, from=s3://bucket/set/, from=https://host/set/file.tar"
             }
             NoSource::Relative => "write the whole path: from=/mnt/nas/set",
             NoSource::UserInfo => {

@@ -179,6 +179,10 @@ fn tops(list: &Path) -> Result<BTreeSet<OsString>> {
     for item in items(list).map_err(StageError::io("reading", list))? {
         let item = item.map_err(StageError::io("reading", list))?;
         let top = item.key.split(|byte| *byte == b'/').next().unwrap_or_default();
+        // Others may write in a volume, and what has these names is moved.
+        if matches!(top, b"" | b"." | b"..") {
+            return Err(StageError::NotOurs(list.to_owned()));
+        }
         if !tops.contains(OsStr::from_bytes(top)) {
             tops.insert(OsStr::from_bytes(top).to_owned());
         }
@@ -205,4 +209,45 @@ pub(crate) fn remove(directory: &Path) {
         );
     }
     let _ = fs::remove_dir_all(directory);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A volume with a marker of this name, and a directory beside it that nothing may touch.
+    fn volume(part: &str) -> (tempfile::TempDir, Place) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("beside/tree")).unwrap();
+        let place = Place::find(&dir.path().join("data"), None, "k").unwrap();
+        let publication = Publication { part: part.into(), stamp: Stamp::default() };
+        replace(&place.marker(), &publication).unwrap();
+        (dir, place)
+    }
+
+    #[test]
+    fn a_marker_that_names_what_trainit_did_not_make_moves_and_removes_nothing() {
+        for part in ["../beside", "/beside", "beside", "", ".trainit-stage.part-1/../../beside"] {
+            let (dir, place) = volume(part);
+            assert!(matches!(finish(&place, true), Err(StageError::NotOurs(_))), "{part}");
+            assert!(dir.path().join("beside/tree").is_dir(), "{part}");
+        }
+        let (dir, place) = volume(".trainit-stage.part-1");
+        std::os::unix::fs::symlink(dir.path().join("beside"), place.base.join(".trainit-stage.part-1")).unwrap();
+        assert!(matches!(finish(&place, true), Err(StageError::NotOurs(_))));
+        assert!(dir.path().join("beside/tree").is_dir());
+    }
+
+    #[test]
+    fn a_listing_in_a_volume_that_names_what_lies_beside_it_is_refused() {
+        for key in ["..", "../beside", ".", "/beside"] {
+            let (dir, place) = volume(".trainit-stage.part-1");
+            let part = place.base.join(".trainit-stage.part-1");
+            fs::create_dir_all(part.join("tree")).unwrap();
+            fs::write(part.join("list"), "").unwrap();
+            fs::write(place.about("", "list"), crate::item::Item::file(key, 1, "").line()).unwrap();
+            assert!(matches!(finish(&place, true), Err(StageError::NotOurs(_))), "{key}");
+            assert!(dir.path().join("beside/tree").is_dir(), "{key}");
+        }
+    }
 }

@@ -318,6 +318,9 @@ impl Preparation {
         if let Some((words, took)) = self.code_row.take() {
             report = report.with_code(words, took);
         }
+        if let Some((words, took)) = self.mirror_row.take() {
+            report = report.with_mirror(words, took);
+        }
         if let Some((words, took)) = self.dependencies.take() {
             report = report.with_dependencies(words, took);
         }

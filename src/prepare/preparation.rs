@@ -44,10 +44,12 @@ pub(super) struct Preparation {
     pub(super) dependencies: Option<(String, Duration)>,
     /// The code of `code.from`, or why it could not be brought; `None` without that key.
     pub(super) code: Option<Result<BroughtCode>>,
-    /// The process that tells the other nodes which commit this node has found.
-    pub(super) commit_teller: Option<CommitTeller>,
     /// The outcome of that, and the time that it took.
     pub(super) code_row: Option<(String, Duration)>,
+    /// The process that tells the other nodes which commit this node has found.
+    pub(super) commit_teller: Option<CommitTeller>,
+    /// What the mirror of checkpoints had, or what was fetched from it, and the time that it took.
+    pub(super) mirror_row: Option<(String, Duration)>,
     /// The results of the work that only root could do for another user, once it is done.
     pub(super) of_root: Option<OfRoot>,
     /// The state of the start before this one, which ended without a word.
@@ -97,6 +99,7 @@ impl Preparation {
             code: None,
             commit_teller: None,
             code_row: None,
+            mirror_row: None,
             of_root,
             previous: None,
             times: PhaseTimes::begin(if attempt == 1 { since } else { Instant::now() }),

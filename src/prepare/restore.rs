@@ -29,6 +29,9 @@ use world::World;
 /// The time until a log tells how far a restore is.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How the lines about the mirror begin.
+const MIRROR: &str = "mirror: ";
+
 /// Most requests of an upload at a time: the program holds the bytes of each in memory, beside a training.
 const UPLOADS: u32 = 4;
 
@@ -86,7 +89,12 @@ impl Preparation {
         let together = self.part(context).is_some();
         let restore = Restore { settings, url: MirrorUrl::new(&mirror.url), dir, family, pattern, together };
         let mut store = CarriedStore::start(&mirror, std::iter::empty()).map_err(|failure| restore.failed(&failure))?;
-        restore.run(&mut store, &mut |line| self.console.line(line))?;
+        let (began, mut outcome) = (Instant::now(), String::new());
+        restore.run(&mut store, &mut |line| {
+            line.strip_prefix(MIRROR).unwrap_or(line).clone_into(&mut outcome);
+            self.console.line(line);
+        })?;
+        self.mirror_row = Some((outcome, began.elapsed()));
         self.fetch_history(context, &mirror, &mut store);
         self.phase(Phase::Starting);
         Ok(())

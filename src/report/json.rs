@@ -30,6 +30,9 @@ pub(crate) struct Report {
     /// What `code.from` brought.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<StepRow>,
+    /// What the mirror of checkpoints had, or what was fetched from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<StepRow>,
     /// The job around this start, as on the console.
     #[serde(skip_serializing_if = "Option::is_none")]
     world: Option<String>,
@@ -158,6 +161,7 @@ impl Report {
             findings: findings.iter().map(|finding| FindingRow::of(finding, starter)).collect(),
             dependencies: None,
             code: None,
+            mirror: None,
             world: None,
             nodes: None,
             history: None,
@@ -187,6 +191,7 @@ impl Report {
             findings: Vec::new(),
             dependencies: None,
             code: None,
+            mirror: None,
             world: None,
             nodes: None,
             history: None,
@@ -218,6 +223,12 @@ impl Report {
     /// Adds what `code.from` brought.
     pub(crate) fn with_code(mut self, what: impl Into<String>, took: Duration) -> Self {
         self.code = Some(StepRow { what: text::masked(&what.into()), took_ms: milliseconds(took) });
+        self
+    }
+
+    /// Adds what the mirror of checkpoints had, or what was fetched from it.
+    pub(crate) fn with_mirror(mut self, what: impl Into<String>, took: Duration) -> Self {
+        self.mirror = Some(StepRow { what: text::masked(&what.into()), took_ms: milliseconds(took) });
         self
     }
 

@@ -185,8 +185,15 @@ fn a_grace_that_is_too_short_is_told_while_training_runs_and_the_last_line_says_
     let line = format!("mirrored up to step 1; step 2 (1000 B) is only in {}: ", node.word());
     assert!(ended.err.contains(&line) && ended.err.contains(" % uploaded"), "{}", ended.err);
     mirror.behave("slow", "0");
-    let elsewhere = mirror.launch(&mirror.node(), &["ends=0:0"]).finish();
+    let report = mirror.path("report.json");
+    let other = mirror.node().with("REPORT_FILE", report.to_str().unwrap());
+    let elsewhere = mirror.launch(&other, &["ends=0:0"]).finish();
     assert!(elsewhere.err.contains("mirror: fetched step 1 "), "{}", elsewhere.err);
+    let report = fs::read_to_string(report).unwrap();
+    assert!(
+        report.contains(r#""what": "fetched step 1 "#) || report.contains(r#""what":"fetched step 1 "#),
+        "{report}"
+    );
     // On the same disk the local one is newer, and goes up now.
     let again = mirror.launch(&node, &["ends=1:0"]).finish();
     assert!(

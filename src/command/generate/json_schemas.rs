@@ -20,7 +20,7 @@ pub(super) fn report() -> String {
         "schema": {"const": 1}, "trainit": {"type": "string"}, "started": {"type": "string", "format": "date-time"},
         "place": {"enum": ["host", "container", "pod"]}, "mode": maybe("string"), "command": list("string"),
         "commit": maybe("string"), "findings": {"type": "array", "items": finding}, "dependencies": or_null(took("what")),
-        "world": {"type": "string"},
+        "code": took("what"), "mirror": took("what"), "world": {"type": "string"},
         "nodes": object(&["ready", "what", "took_ms"], json!({"ready": {"type": "boolean"}, "what": {"type": "string"}})),
         "history": object(&["attempts", "goodput", "parts", "total_s"], json!({"attempts": count(), "goodput": maybe("number")})),
         "refusals": {"type": "array", "items": object(

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use sys::killable_call::{self, AnswerPipe, KillableCall};
+use sys::{Signal, signal};
 
 /// The shortest time between two signs of progress.
 const BEAT: Duration = Duration::from_millis(250);
@@ -121,10 +122,11 @@ struct StopFlags {
 impl StopFlags {
     fn register() -> Self {
         let flags = StopFlags { at_once: Arc::new(AtomicBool::new(true)), asked: Arc::default() };
-        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        for signal in [Signal::TERM, Signal::INT, Signal::HUP].into_iter().filter(|signal| !signal::is_ignored(*signal))
+        {
             // Without a handler the signal ends the process, and the lease goes stale.
-            let _ = flag::register_conditional_default(signal, Arc::clone(&flags.at_once));
-            let _ = flag::register(signal, Arc::clone(&flags.asked));
+            let _ = flag::register_conditional_default(signal.number().into(), Arc::clone(&flags.at_once));
+            let _ = flag::register(signal.number().into(), Arc::clone(&flags.asked));
         }
         flags
     }

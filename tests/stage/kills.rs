@@ -9,15 +9,22 @@ use crate::support::{TRAINIT, can_unshare, copy_program};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 fn stage(site: &Site, store: &Path, limit: &str) -> Command {
-    let mut command = Command::new(TRAINIT);
-    command.arg("stage").arg(site.data()).env("TRAINIT_DATA", site.wanted()).env("TRAINIT_STAGE_STORE", store);
+    stage_with(&[], site, store, limit)
+}
+
+/// Runs `trainit stage` below env with these options about signals.
+fn stage_with(signals: &[&str], site: &Site, store: &Path, limit: &str) -> Command {
+    let mut command = Command::new("env");
+    // A shell's background jobs ignore Ctrl-C, and a test may be one.
+    command.arg("--default-signal=INT").args(signals).args([TRAINIT, "stage"]).arg(site.data());
+    command.env("TRAINIT_DATA", site.wanted()).env("TRAINIT_STAGE_STORE", store);
     command.env("TRAINIT_STAGE_LIMIT", limit).current_dir("/").stderr(Stdio::piped());
     command
 }
@@ -51,6 +58,25 @@ fn case_12_twenty_times_ctrl_c_leave_one_part_and_the_next_start_ends_it() {
     let left = fs::read_dir(&store).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap());
     let left: Vec<String> = left.filter(|name| !name.contains(".tree-") && !name.ends_with(".stamp")).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn under_nohup_the_end_of_a_terminal_does_not_stop_it() {
+    let site = Site::new();
+    let store = site.path().join("store");
+    let mut child = stage_with(&["--ignore-signal=HUP"], &site, &store, "8MiB").process_group(0).spawn().unwrap();
+    let brought = || {
+        let part = site.parts(&store).into_iter().find(|part| part.join("tree/big").exists())?;
+        fs::metadata(part.join("tree/big")).ok().map(|file| file.blocks()).filter(|blocks| *blocks > 0)
+    };
+    let before = until("bytes of a file", brought);
+    killpg(pid(&child), Signal::SIGHUP).unwrap();
+    until_true("more bytes, or an end", || {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by SIGHUP");
+        brought().is_some_and(|now| now > before)
+    });
+    killpg(pid(&child), Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code().unwrap_or(130), 130);
 }
 
 #[test]

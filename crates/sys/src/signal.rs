@@ -38,6 +38,17 @@ pub fn set_ignored(signal: Signal, ignore: bool) -> bool {
     old[0] == libc::SIG_IGN
 }
 
+/// Returns whether this process ignores a signal. A shell's background jobs ignore SIGINT, and `nohup` makes a program ignore SIGHUP: who
+/// handles signals leaves those alone.
+pub fn is_ignored(signal: Signal) -> bool {
+    let mut now = [0usize; 4];
+    let none = std::ptr::null::<[usize; 4]>();
+    // SAFETY: without a new structure nothing changes; the old one has the kernel's layout (see `set_ignored`) and outlives the call.
+    let mut ask = || unsafe { libc::syscall(SYS_rt_sigaction, c_long::from(signal.raw()), none, &raw mut now, 8) };
+    let _ = retry(|| Errno::result(ask()));
+    now[0] == libc::SIG_IGN
+}
+
 /// The part of the signals' state that trainit changed and that the workload must get back. With signalfd there is nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct InheritedSignals {

@@ -11,7 +11,6 @@ use checkpoint::Checkpoint;
 use protocol::exit_code::{Exit, FailureFamily};
 use protocol::state_file::StateRecord;
 use serde::{Deserialize, Serialize};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -177,11 +176,15 @@ pub(super) fn run(
 /// A handler that cannot be installed.
 pub(super) fn listen() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    let listen = |number| {
+    let listen = |signal: Signal| {
+        let number = i32::from(signal.number());
         signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&flag))?;
         signal_hook::flag::register(number, Arc::clone(&flag)).map(drop)
     };
-    let listened: std::io::Result<()> = [SIGINT, SIGTERM, SIGHUP].into_iter().try_for_each(listen);
+    let listened: std::io::Result<()> = [Signal::INT, Signal::TERM, Signal::HUP]
+        .into_iter()
+        .filter(|signal| !signal::is_ignored(*signal))
+        .try_for_each(listen);
     listened.map_err(|error| internal("no signals can be heard").caused_by(error))?;
     Ok(flag)
 }

@@ -17,6 +17,7 @@ use super::source::Source;
 use super::space::Room;
 use super::stamp::{Stamp, now};
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -63,7 +64,7 @@ impl<'a> Bringing<'a> {
             Source::Other(from) => self.by_command(&part, from),
             _ => self.by_listing(&part, old),
         };
-        done.inspect_err(|error| {
+        done.map_err(|error| taken_over(error, &part)).inspect_err(|error| {
             // What another try cannot go on with is not kept.
             if !error.may_pass() && !matches!(error, StageError::Room { .. } | StageError::Objects { .. }) {
                 publish::remove(&part);
@@ -329,4 +330,29 @@ fn rewritten(listing: &Listing, brought: &Brought) -> Result<Listing> {
     writer.finish().map_err(io("writing"))?;
     fs::rename(&new, &listing.path).map_err(io("publishing"))?;
     again(&listing.path).map_err(io("reading"))
+}
+
+/// Returns the error of a start whose directory another one has moved away: files that are gone are its only sign.
+fn taken_over(error: StageError, part: &Path) -> StageError {
+    match &error {
+        StageError::Io { error: cause, .. } if cause.kind() == ErrorKind::NotFound && !part.is_dir() => {
+            StageError::TakenOver
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_gone_means_another_start_only_where_its_directory_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, gone) = (dir.path(), dir.path().join("part-1"));
+        let error = |kind: ErrorKind| StageError::io("making", "/x")(kind.into());
+        assert!(matches!(taken_over(error(ErrorKind::NotFound), &gone), StageError::TakenOver));
+        assert!(matches!(taken_over(error(ErrorKind::NotFound), here), StageError::Io { .. }));
+        assert!(matches!(taken_over(error(ErrorKind::StorageFull), &gone), StageError::Io { .. }));
+    }
 }

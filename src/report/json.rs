@@ -151,41 +151,36 @@ impl Report {
         let correction = remedy::correction(findings, Form::Of(starter), || context.started());
         let took = began.elapsed().unwrap_or_default();
         Report {
-            schema: SCHEMA,
-            trainit: env!("CARGO_PKG_VERSION"),
-            started: humantime::format_rfc3339_millis(began).to_string(),
-            place,
-            mode: mode.map(str::to_owned),
             command: words.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
             commit: provenance(findings).commit,
             findings: findings.iter().map(|finding| FindingRow::of(finding, starter)).collect(),
-            dependencies: None,
-            code: None,
-            mirror: None,
-            world: None,
-            nodes: None,
-            history: None,
-            refusals: Vec::new(),
-            notes: Vec::new(),
-            hooks: Vec::new(),
             verdict: findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok),
             exit: verdict(findings).map_or(0, Exit::code),
             took_ms: milliseconds(took),
             remedy: correction.as_ref().and_then(Correction::text),
             start: correction,
-            gpus: None,
-            killed: None,
+            ..Report::of_nothing(place, mode, began)
         }
     }
 
     /// Makes the report of a preparation that was killed; its findings are lost.
     pub(crate) fn of_killed(place: Platform, mode: &str, how: &str, code: u8) -> Self {
         Report {
+            verdict: Status::Fail,
+            exit: code,
+            killed: Some(how.to_owned()),
+            ..Report::of_nothing(place, Some(mode), SystemTime::now())
+        }
+    }
+
+    /// Makes a report without findings.
+    fn of_nothing(place: Platform, mode: Option<&str>, began: SystemTime) -> Self {
+        Report {
             schema: SCHEMA,
             trainit: env!("CARGO_PKG_VERSION"),
-            started: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            started: humantime::format_rfc3339_millis(began).to_string(),
             place,
-            mode: Some(mode.to_owned()),
+            mode: mode.map(str::to_owned),
             command: Vec::new(),
             commit: None,
             findings: Vec::new(),
@@ -198,13 +193,13 @@ impl Report {
             refusals: Vec::new(),
             notes: Vec::new(),
             hooks: Vec::new(),
-            verdict: Status::Fail,
-            exit: code,
+            verdict: Status::Ok,
+            exit: 0,
             took_ms: 0,
             remedy: None,
             start: None,
             gpus: None,
-            killed: Some(how.to_owned()),
+            killed: None,
         }
     }
 
